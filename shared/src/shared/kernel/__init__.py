@@ -1,0 +1,1 @@
+"""Pure values: money, periods, ids, clocks, errors. Standard library only."""

@@ -1,0 +1,169 @@
+"""The hash-chained audit trail: written in the transaction of the change, published to the bus.
+
+`hash = SHA-256(prev_hash ‖ canonical JSON of the record)`; canonical means sorted keys, no white
+space, UTF-8, numbers as strings. A chain has no gaps: `seq` counts from 1 and the row of
+`audit_head` is locked while a link is added.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from pydantic import JsonValue
+
+from shared.contracts.audit import AuditRecorded, audit_event_class
+
+if TYPE_CHECKING:
+    from shared.runtime.postgres import Connection, Reader
+
+GENESIS = "0" * 64
+
+LOCK_HEAD = "SELECT seq, hash FROM audit_head FOR UPDATE"
+MOVE_HEAD = "UPDATE audit_head SET seq = $1, hash = $2"
+INSERT_LINK = """
+INSERT INTO audit (seq, at, actor, action, object, before, after, reason,
+                   correlation_id, causation_id, prev_hash, hash)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+"""
+READ_CHAIN = "SELECT * FROM audit WHERE seq > $1 ORDER BY seq LIMIT 1000"
+READ_HEAD = "SELECT seq, hash FROM audit_head"
+LIST_RECORDS = """
+SELECT * FROM audit
+WHERE ($1::text IS NULL OR object = $1)
+  AND ($2::timestamptz IS NULL OR at >= $2)
+  AND ($3::timestamptz IS NULL OR at < $3)
+  AND seq > $4
+ORDER BY seq LIMIT $5
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that happened, before it becomes a link."""
+
+    action: str
+    object: str
+    before: JsonValue
+    after: JsonValue
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Who and why, common to all entries of a transaction."""
+
+    service: str
+    at: datetime
+    actor: str
+    correlation_id: str | None
+    causation_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The result of a verification; `broken_at` is the first `seq` that does not hold."""
+
+    links: int
+    broken_at: int | None
+    reason: str | None
+
+    @property
+    def intact(self) -> bool:
+        return self.broken_at is None
+
+
+async def append(
+    connection: Connection, entries: Sequence[Entry], context: Context
+) -> list[AuditRecorded]:
+    """Add links to the chain; returns them as events to publish."""
+    event_class = audit_event_class(context.service)
+    head = await connection.fetchrow(LOCK_HEAD)
+    if head is None:
+        raise RuntimeError("audit_head has no row: the schema was not migrated")
+    seq, previous = int(head["seq"]), str(head["hash"])
+    links = []
+    for entry in entries:
+        seq += 1
+        fields = _fields(seq, entry, context)
+        digest = _digest(previous, fields)
+        links.append(
+            event_class(**fields, service=context.service, prev_hash=previous, hash=digest)
+        )
+        previous = digest
+    await connection.executemany(
+        INSERT_LINK,
+        [
+            (
+                link.seq, link.at, link.actor, link.action, link.object, link.before, link.after,
+                link.reason, link.correlation_id, link.causation_id, link.prev_hash, link.hash,
+            )
+            for link in links
+        ],
+    )  # fmt: skip
+    await connection.execute(MOVE_HEAD, seq, previous)
+    return links
+
+
+async def verify(reader: Reader) -> Verdict:
+    """Walk the whole chain from its beginning and compare its end with the head."""
+    seq, previous = 0, GENESIS
+    async for row in _chain(reader):
+        expected = seq + 1
+        if row["seq"] != expected:
+            return Verdict(seq, expected, f"record {expected} is missing")
+        if row["prev_hash"] != previous:
+            return Verdict(seq, expected, f"record {expected} does not follow record {seq}")
+        if _digest(previous, {name: row[name] for name in _HASHED}) != row["hash"]:
+            return Verdict(seq, expected, f"record {expected} was altered")
+        seq, previous = expected, row["hash"]
+    head = await reader.fetchrow(READ_HEAD)
+    if head is None or head["seq"] != seq or head["hash"] != previous:
+        return Verdict(seq, seq + 1, f"the trail ends at record {seq}, its head says otherwise")
+    return Verdict(seq, None, None)
+
+
+async def _chain(reader: Reader) -> AsyncIterator[Any]:
+    last = 0
+    while rows := await reader.fetch(READ_CHAIN, last):
+        for row in rows:
+            yield row
+        last = rows[-1]["seq"]
+
+
+_HASHED = (
+    "seq", "at", "actor", "action", "object", "before", "after", "reason",
+    "correlation_id", "causation_id",
+)  # fmt: skip
+
+
+def _fields(seq: int, entry: Entry, context: Context) -> dict[str, Any]:
+    return {
+        "seq": seq,
+        "at": context.at,
+        "actor": context.actor,
+        "action": entry.action,
+        "object": entry.object,
+        "before": _jsonable(entry.before),
+        "after": _jsonable(entry.after),
+        "reason": entry.reason,
+        "correlation_id": context.correlation_id,
+        "causation_id": context.causation_id,
+    }
+
+
+def _jsonable(value: JsonValue) -> JsonValue:
+    """What jsonb will give back, so that the digest of a stored record can be repeated."""
+    plain: JsonValue = orjson.loads(orjson.dumps(value, default=str))
+    return plain
+
+
+def _digest(previous: str, fields: dict[str, Any]) -> str:
+    at: datetime = fields["at"]
+    plain = {**fields, "at": at.astimezone(UTC).isoformat(timespec="microseconds")}
+    text = orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(previous.encode() + text).hexdigest()

@@ -1,0 +1,156 @@
+"""The outbox: events commit with the state they describe and reach the bus afterwards, in key
+order.
+
+Appending takes a transaction-scoped advisory lock on the key, so rows of one key get their sequence
+in commit order. One relay per service publishes (an advisory lock elects it); it is woken in
+process after a commit, by a coalesced NOTIFY for rows of other replicas, and by a poll as the
+safety net. Rows are marked sent only after the broker has them and are kept so that a lost topic
+can be republished.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import asyncpg
+import structlog
+
+from shared.contracts.envelope import Envelope
+from shared.kernel.errors import Invalid
+from shared.runtime import telemetry
+from shared.runtime.kafka import BusError
+
+if TYPE_CHECKING:
+    from shared.runtime.kafka import Producer
+    from shared.runtime.postgres import Connection, Database
+
+log = structlog.get_logger()
+
+BATCH = 500
+MAX_VALUE_BYTES = 900_000
+POLL_S = 0.5
+NOTIFY_EVERY_S = 0.005
+CHANNEL = "tieout_outbox"
+RELAY_LOCK = 0x7E0CA7
+
+LOCK_KEY = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
+APPEND = """
+INSERT INTO outbox (topic, key, event_id, headers, value)
+VALUES ($1, $2, $3, $4, $5)
+"""
+UNSENT = """
+SELECT id, topic, key, headers, value FROM outbox
+WHERE sent_at IS NULL ORDER BY id LIMIT $1
+"""
+MARK_SENT = "UPDATE outbox SET sent_at = now() WHERE id = ANY($1::bigint[])"
+COUNT_UNSENT = "SELECT count(*) FROM outbox WHERE sent_at IS NULL"
+TAKE_LEAD = "SELECT pg_try_advisory_lock($1, hashtext(current_schema()))"
+NOTIFY = "SELECT pg_notify($1, current_schema())"
+REPUBLISH = """
+UPDATE outbox SET sent_at = NULL
+WHERE sent_at IS NOT NULL AND created_at >= $1 AND ($2::text IS NULL OR topic = $2)
+"""
+PRUNE = "DELETE FROM outbox WHERE sent_at < now() - interval '35 days'"
+
+
+async def append(connection: Connection, topic: str, envelope: Envelope, value: bytes) -> None:
+    """Add one message in the caller's transaction.
+
+    Raises:
+        Invalid: `event_too_large` for what the broker would refuse (it would block the relay).
+    """
+    if len(value) > MAX_VALUE_BYTES:
+        raise Invalid("event_too_large", f"{envelope.type}: {len(value)} bytes > {MAX_VALUE_BYTES}")
+    await connection.execute(LOCK_KEY, f"{topic}/{envelope.key}")
+    headers = [[name, text.decode()] for name, text in envelope.headers()]
+    await connection.execute(APPEND, topic, envelope.key, envelope.id, headers, value)
+
+
+@dataclass(slots=True)
+class RelayState:
+    """What the relay has done, for `/activity`."""
+
+    published: int = 0
+    leading: bool = False
+
+
+class Relay:
+    """Publishes committed outbox rows. Run one per process; one per service leads at a time."""
+
+    def __init__(self, database: Database, producer: Producer) -> None:
+        self._database = database
+        self._producer = producer
+        self._woken = asyncio.Event()
+        self._notify = asyncio.Event()
+        self.state = RelayState()
+
+    def wake(self) -> None:
+        """Call after a commit that published something."""
+        self._woken.set()
+        if not self.state.leading:
+            self._notify.set()
+
+    async def run(self) -> None:
+        """Publish until cancelled. Trouble with the broker or the database is retried for ever."""
+        while True:
+            try:
+                await self._lead()
+            except (OSError, BusError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                self.state.leading = False
+                log.warning("outbox.relay_interrupted", error=str(error))
+                await asyncio.sleep(POLL_S)
+
+    async def _lead(self) -> None:
+        """Hold the lead on a connection of its own; without it, tell the leader of our rows."""
+        async with self._database.dedicated() as connection:
+            await connection.add_listener(CHANNEL, lambda *_: self._woken.set())
+            try:
+                while not await connection.fetchval(TAKE_LEAD, RELAY_LOCK):
+                    await self._forward_wakes(connection)
+                self.state.leading = True
+                while True:
+                    sent = await self._publish_batch(connection)
+                    if sent < BATCH:
+                        await self._wait()
+            finally:
+                self.state.leading = False
+
+    async def _forward_wakes(self, connection: Connection) -> None:
+        """One NOTIFY per few milliseconds, outside any business transaction."""
+        try:
+            async with asyncio.timeout(POLL_S):
+                await self._notify.wait()
+        except TimeoutError:
+            return
+        self._notify.clear()
+        await connection.execute(NOTIFY, CHANNEL)
+        await asyncio.sleep(NOTIFY_EVERY_S)
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(POLL_S):
+                await self._woken.wait()
+        except TimeoutError:
+            pass
+        self._woken.clear()
+
+    async def _publish_batch(self, connection: Connection) -> int:
+        rows = await connection.fetch(UNSENT, BATCH)
+        if not rows:
+            return 0
+        deliveries = [
+            await self._producer.send(
+                row["topic"],
+                key=row["key"].encode(),
+                value=row["value"],
+                headers=[(name, text.encode()) for name, text in row["headers"]],
+            )
+            for row in rows
+        ]
+        await asyncio.gather(*deliveries)
+        await connection.execute(MARK_SENT, [row["id"] for row in rows])
+        self.state.published += len(rows)
+        telemetry.OUTBOX_PUBLISHED.inc(len(rows))
+        return len(rows)

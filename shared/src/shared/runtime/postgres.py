@@ -1,0 +1,270 @@
+"""The database handle: a pool, read handles, and transactions that carry audit and outbox with
+them.
+
+`Reader` can only look; `Transaction` commits state, audit records and outbox rows together. Stores
+take one of the two, so a read path cannot write by accident. Handlers and stores never commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import orjson
+from asyncpg.pool import PoolConnectionProxy
+from pydantic import JsonValue
+
+from shared.contracts.envelope import Envelope, Event
+from shared.kernel.clock import Clock
+from shared.kernel.ids import derived_id, new_id
+from shared.runtime import audit, outbox
+
+Record = asyncpg.Record
+Connection = asyncpg.Connection[Record] | PoolConnectionProxy[Record]
+Committed = Callable[["Commit"], None]
+
+
+class Reader:
+    """Looks at the database at one business instant (`now`)."""
+
+    def __init__(self, connection: Connection, now: datetime) -> None:
+        self._connection = connection
+        self.now = now
+
+    async def fetch(self, sql: str, *args: object) -> list[Record]:
+        return await self._connection.fetch(sql, *args)
+
+    async def fetchrow(self, sql: str, *args: object) -> Record | None:
+        return await self._connection.fetchrow(sql, *args)
+
+    async def fetchval(self, sql: str, *args: object) -> Any:
+        return await self._connection.fetchval(sql, *args)
+
+
+class Commit:
+    """What a committed transaction left to do: jobs to wake, and whether the relay has work."""
+
+    def __init__(self) -> None:
+        self.jobs: set[str] = set()
+        self.published = 0
+
+
+class Transaction(Reader):
+    """State, audit and outbox of one unit of work; all of it commits or none of it.
+
+    `cause` is the message being handled, if any; it supplies correlation and derives the ids of the
+    events published here, so that handling it again publishes the same ids.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        now: datetime,
+        *,
+        service: str,
+        actor: str,
+        cause: Envelope | None,
+        correlation_id: str | None,
+    ) -> None:
+        super().__init__(connection, now)
+        self.service = service
+        self.actor = actor
+        self.cause = cause
+        self.correlation_id = (
+            correlation_id or (cause.correlation_id if cause else None) or self.new_id()
+        )
+        self.commit = Commit()
+        self._audit: list[audit.Entry] = []
+
+    def new_id(self) -> str:
+        """An id for an origin: a thing with no cause in the system."""
+        return new_id(int(self.now.timestamp() * 1000))
+
+    async def execute(self, sql: str, *args: object) -> str:
+        return await self._connection.execute(sql, *args)
+
+    async def executemany(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        await self._connection.executemany(sql, rows)
+
+    async def copy(
+        self, table: str, columns: Sequence[str], records: Iterable[Sequence[object]]
+    ) -> None:
+        """Binary COPY into a table of this service's schema."""
+        await self._connection.copy_records_to_table(table, columns=columns, records=records)
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """Undo what happens inside, and only that, when it raises."""
+        async with self._connection.transaction():
+            yield
+
+    async def publish(
+        self, event: Event, *, id: str | None = None, occurred_at: datetime | None = None
+    ) -> str:
+        """Put an event into the outbox. Returns its id.
+
+        The id is derived from the cause, the type and how many events this transaction published
+        before; pass `id` where the fact itself has a better one.
+        """
+        ordinal = self.commit.published
+        self.commit.published += 1
+        if id is None:
+            origin = self.cause.id if self.cause else self.new_id()
+            id = derived_id(self.service, origin, event.TYPE, ordinal)
+        envelope = Envelope(
+            id=id,
+            source=f"/tieout/{self.service}",
+            type=event.TYPE,
+            subject=event.subject(),
+            time=occurred_at or self.now,
+            key=event.key(),
+            correlation_id=self.correlation_id,
+            causation_id=self.cause.id if self.cause else None,
+            content_type=event.CONTENT_TYPE,
+        )
+        await outbox.append(self._connection, event.TOPIC, envelope, event.encode())
+        return id
+
+    async def record(
+        self,
+        action: str,
+        object: str,
+        *,
+        before: JsonValue = None,
+        after: JsonValue = None,
+        reason: str | None = None,
+    ) -> None:
+        """Add to the audit trail: who did what to which object, with the values that changed.
+
+        Records are chained and written when the transaction ends, so that the chain's lock is held
+        for the shortest time.
+        """
+        self._audit.append(
+            audit.Entry(
+                action=action,
+                object=object,
+                before=before,
+                after=after,
+                reason=reason,
+            )
+        )
+
+    def wake(self, job: str) -> None:
+        """After commit, run this job at once instead of at its next tick."""
+        self.commit.jobs.add(job)
+
+    async def finish(self) -> None:
+        """Write what was collected; called by `Database.transaction` right before commit."""
+        if not self._audit:
+            return
+        links = await audit.append(
+            self._connection,
+            self._audit,
+            audit.Context(
+                service=self.service,
+                at=self.now,
+                actor=self.actor,
+                correlation_id=self.correlation_id,
+                causation_id=self.cause.id if self.cause else None,
+            ),
+        )
+        for link in links:
+            await self.publish(link, id=derived_id("audit", self.service, link.hash))
+
+
+class Database:
+    """The pool of one service's role; its search path is the service's schema."""
+
+    def __init__(self, dsn: str, *, service: str, clock: Clock, pool_size: int = 8) -> None:
+        self._dsn = dsn
+        self._pool_size = pool_size
+        self.service = service
+        self.clock = clock
+        self.on_commit: Committed = lambda commit: None
+        self._pool: asyncpg.Pool[Record] | None = None
+
+    async def open(self) -> None:
+        self._pool = await asyncpg.create_pool(
+            self._dsn,
+            min_size=1,
+            max_size=self._pool_size,
+            init=_register_codecs,
+            **self._connection_options,
+        )
+
+    @property
+    def _connection_options(self) -> dict[str, Any]:
+        return {
+            "command_timeout": 60,
+            "server_settings": {
+                "search_path": schema_of(self.service),
+                "application_name": f"tieout-{self.service}",
+                "timezone": "UTC",
+                "idle_in_transaction_session_timeout": "120000",
+            },
+        }
+
+    async def close(self) -> None:
+        if self._pool is not None:
+            await self._pool.close()
+
+    @property
+    def pool(self) -> asyncpg.Pool[Record]:
+        if self._pool is None:
+            raise RuntimeError("the database is not open")
+        return self._pool
+
+    @asynccontextmanager
+    async def dedicated(self) -> AsyncIterator[asyncpg.Connection[Record]]:
+        """A connection outside the pool, for session locks and LISTEN."""
+        connection = await asyncpg.connect(self._dsn, **self._connection_options)
+        try:
+            await _register_codecs(connection)
+            yield connection
+        finally:
+            await connection.close()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Reader]:
+        async with self.pool.acquire() as connection:
+            yield Reader(connection, self.clock.now())
+
+    @asynccontextmanager
+    async def transaction(
+        self,
+        *,
+        actor: str = "system",
+        cause: Envelope | None = None,
+        correlation_id: str | None = None,
+    ) -> AsyncIterator[Transaction]:
+        """One unit of work. Commits when the block ends, rolls back when it raises."""
+        async with self.pool.acquire() as connection, connection.transaction():
+            tx = Transaction(
+                connection,
+                self.clock.now(),
+                service=self.service,
+                actor=actor,
+                cause=cause,
+                correlation_id=correlation_id,
+            )
+            yield tx
+            await tx.finish()
+        self.on_commit(tx.commit)
+
+
+def schema_of(service: str) -> str:
+    """The Postgres schema of a service: its name with underscores."""
+    return service.replace("-", "_")
+
+
+async def _register_codecs(connection: Connection) -> None:
+    await connection.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        format="binary",
+        encoder=lambda value: b"\x01" + orjson.dumps(value, default=str),
+        decoder=lambda data: orjson.loads(data[1:]),
+    )
