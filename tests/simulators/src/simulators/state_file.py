@@ -1,0 +1,53 @@
+"""State that outlives the process: one JSON file per simulator, written shortly after a change."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from simulators.exact_json import Document, dumps, loads
+
+SETTLE_S = 0.3
+
+
+class StateFile:
+    """Without a path nothing is kept, which is what tests want."""
+
+    def __init__(self, path: Path | None, dump: Callable[[], Document]) -> None:
+        self._path = path
+        self._dump = dump
+        self._writing: asyncio.Task[None] | None = None
+
+    def load(self) -> Document | None:
+        if self._path is None or not self._path.exists():
+            return None
+        document: Document = loads(self._path.read_bytes())
+        return document
+
+    def touch(self) -> None:
+        """Something changed: write soon, together with whatever changes until then."""
+        if self._path is not None and (self._writing is None or self._writing.done()):
+            self._writing = asyncio.get_running_loop().create_task(self._write_soon())
+
+    async def flush(self) -> None:
+        """Write now if anything is waiting to be written."""
+        if self._writing is not None and not self._writing.done():
+            self._writing.cancel()
+            await asyncio.gather(self._writing, return_exceptions=True)
+            await self._write()
+
+    async def _write_soon(self) -> None:
+        await asyncio.sleep(SETTLE_S)
+        await self._write()
+
+    async def _write(self) -> None:
+        if self._path is not None:
+            await asyncio.to_thread(_replace, self._path, dumps(self._dump()))
+
+
+def _replace(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_bytes(content)
+    temporary.replace(path)
