@@ -55,6 +55,17 @@ WHERE sent_at IS NOT NULL AND created_at >= $1 AND ($2::text IS NULL OR topic = 
 PRUNE = "DELETE FROM outbox WHERE sent_at < now() - interval '35 days'"
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One message to publish; `headers` are `[name, value]` pairs in sending order."""
+
+    topic: str
+    key: str
+    event_id: str
+    headers: list[list[str]]
+    value: bytes | None
+
+
 async def append(connection: Connection, topic: str, envelope: Envelope, value: bytes) -> None:
     """Add one message in the caller's transaction.
 
@@ -63,9 +74,14 @@ async def append(connection: Connection, topic: str, envelope: Envelope, value: 
     """
     if len(value) > MAX_VALUE_BYTES:
         raise Invalid("event_too_large", f"{envelope.type}: {len(value)} bytes > {MAX_VALUE_BYTES}")
-    await connection.execute(LOCK_KEY, f"{topic}/{envelope.key}")
     headers = [[name, text.decode()] for name, text in envelope.headers()]
-    await connection.execute(APPEND, topic, envelope.key, envelope.id, headers, value)
+    await append_row(connection, Row(topic, envelope.key, envelope.id, headers, value))
+
+
+async def append_row(connection: Connection, row: Row) -> None:
+    """Add a message as it stands; rows of one key get their ids in commit order."""
+    await connection.execute(LOCK_KEY, f"{row.topic}/{row.key}")
+    await connection.execute(APPEND, row.topic, row.key, row.event_id, row.headers, row.value)
 
 
 @dataclass(slots=True)

@@ -7,8 +7,8 @@ take one of the two, so a read path cannot write by accident. Handlers and store
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -77,6 +77,7 @@ class Transaction(Reader):
             correlation_id or (cause.correlation_id if cause else None) or self.new_id()
         )
         self.commit = Commit()
+        self._ordinal = 0
         self._audit: list[audit.Entry] = []
 
     def new_id(self) -> str:
@@ -106,14 +107,14 @@ class Transaction(Reader):
     ) -> str:
         """Put an event into the outbox. Returns its id.
 
-        The id is derived from the cause, the type and how many events this transaction published
+        The id is derived from the cause, the type and how many events this cause published
         before; pass `id` where the fact itself has a better one.
         """
-        ordinal = self.commit.published
         self.commit.published += 1
         if id is None:
             origin = self.cause.id if self.cause else self.new_id()
-            id = derived_id(self.service, origin, event.TYPE, ordinal)
+            id = derived_id(self.service, origin, event.TYPE, self._ordinal)
+            self._ordinal += 1
         envelope = Envelope(
             id=id,
             source=f"/tieout/{self.service}",
@@ -127,6 +128,21 @@ class Transaction(Reader):
         )
         await outbox.append(self._connection, event.TOPIC, envelope, event.encode())
         return id
+
+    async def forward(self, row: outbox.Row) -> None:
+        """Put a message that is not a new event (a dead letter's announcement) into the outbox."""
+        self.commit.published += 1
+        await outbox.append_row(self._connection, row)
+
+    @contextmanager
+    def caused_by(self, envelope: Envelope) -> Iterator[None]:
+        """Handle a stored message inside this transaction as if it had just arrived."""
+        cause, ordinal, correlation_id = self.cause, self._ordinal, self.correlation_id
+        self.cause, self._ordinal, self.correlation_id = envelope, 0, envelope.correlation_id
+        try:
+            yield
+        finally:
+            self.cause, self._ordinal, self.correlation_id = cause, ordinal, correlation_id
 
     async def record(
         self,

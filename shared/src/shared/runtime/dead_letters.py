@@ -1,0 +1,221 @@
+"""Dead letters: messages that could not be handled, kept with their reason until a person decides.
+
+A dead letter is a row of the consuming service, written in the transaction that marks the message
+as seen, and announced on `<topic>.dlq`. Where order per key matters, later messages of the key are
+parked behind it until it is replayed or discarded. Limits per partition tell one bad message from
+broken code: past them the consumer stops instead of emptying the topic.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.contracts import registry
+from shared.contracts.envelope import Envelope
+from shared.kernel.errors import Conflict, Invalid, NotFound
+from shared.runtime import inbox, outbox
+from shared.runtime.handlers import Handlers, dispatch
+from shared.runtime.kafka import Message, Partition
+from shared.runtime.postgres import Reader, Record, Transaction
+
+INSERT = """
+INSERT INTO dead_letter (topic, partition, "offset", key, source, event_id, event_type, headers,
+                         value, error_class, error_code, error, first_failed_at, attempts)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+ON CONFLICT (topic, partition, "offset") DO NOTHING
+"""
+KEY_IS_PARKED = """
+SELECT EXISTS (SELECT FROM dead_letter WHERE topic = $1 AND key = $2 AND status = 'pending')
+"""
+PARK = """
+INSERT INTO parked_message (topic, key, headers, value, parked_at) VALUES ($1, $2, $3, $4, $5)
+"""
+PARKED_OF_KEY = "SELECT * FROM parked_message WHERE topic = $1 AND key = $2 ORDER BY id FOR UPDATE"
+UNPARK = "DELETE FROM parked_message WHERE id = $1"
+LOCK_ONE = "SELECT * FROM dead_letter WHERE id = $1 FOR UPDATE"
+OLDER_OF_KEY = """
+SELECT id FROM dead_letter
+WHERE topic = $1 AND key = $2 AND status = 'pending' AND id < $3 ORDER BY id LIMIT 1
+"""
+CLOSE = """
+UPDATE dead_letter SET status = $2, resolved_by = $3, resolved_at = $4, reason = $5 WHERE id = $1
+"""
+FAILED_AGAIN = """
+UPDATE dead_letter SET attempts = attempts + 1, error_code = $2, error = $3 WHERE id = $1
+"""
+LIST = """
+SELECT id, topic, partition, "offset", key, event_id, event_type, error_class, error_code, error,
+       first_failed_at, attempts, status, resolved_by, resolved_at, reason
+FROM dead_letter
+WHERE ($1::text IS NULL OR status = $1) AND id > $2
+ORDER BY id LIMIT $3
+"""
+COUNT_PENDING = "SELECT count(*) FROM dead_letter WHERE status = 'pending'"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a message could not be handled."""
+
+    error_class: str  # malformed, permanent, defect, exhausted
+    code: str
+    detail: str
+    attempts: int
+    first_failed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Past these the consumer stops: the code is broken, not the messages."""
+
+    consecutive: int = 10
+    ratio_percent: int = 5
+    window: int = 200
+
+
+class LimitState:
+    """Counts failures per partition."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._recent: dict[Partition, deque[bool]] = defaultdict(
+            lambda: deque(maxlen=limits.window)
+        )
+
+    def record(self, partition: Partition, *, failed: bool) -> str | None:
+        """Count one message. Returns the reason to stop, if its limit is passed."""
+        recent = self._recent[partition]
+        recent.append(failed)
+        run = 0
+        for outcome in reversed(recent):
+            if not outcome:
+                break
+            run += 1
+        if run > self._limits.consecutive:
+            return f"{run} messages in a row of {partition} became dead letters"
+        full = len(recent) == self._limits.window
+        if full and sum(recent) * 100 > self._limits.ratio_percent * self._limits.window:
+            return f"{sum(recent)} of the last {len(recent)} messages of {partition} became dead letters"
+        return None
+
+
+async def bury(tx: Transaction, message: Message, envelope: Envelope | None, why: Failure) -> None:
+    """Record a message as dead, mark it seen, announce it, and put it into the audit trail."""
+    where = f"{message.partition.topic}/{message.partition.number}/{message.offset}"
+    source = envelope.source if envelope else "unreadable"
+    event_id = envelope.id if envelope else where
+    if envelope is not None:
+        await inbox.first_time(tx, envelope)
+    headers = _texts(message.headers)
+    await tx.execute(
+        INSERT, message.partition.topic, message.partition.number, message.offset, message.key,
+        source, event_id, envelope.type if envelope else "unreadable", headers, message.value,
+        why.error_class, why.code, why.detail, why.first_failed_at, why.attempts,
+    )  # fmt: skip
+    facts = {
+        "dlq_reason": f"{why.code}: {why.detail}"[:500],
+        "dlq_consumer": tx.service,
+        "dlq_partition": str(message.partition.number),
+        "dlq_offset": str(message.offset),
+        "dlq_attempts": str(why.attempts),
+        "dlq_first_failed_at": why.first_failed_at.isoformat(),
+    }
+    await tx.forward(
+        outbox.Row(
+            topic=f"{message.partition.topic}.dlq",
+            key=message.key,
+            event_id=event_id,
+            headers=[*headers, *([name, text] for name, text in facts.items())],
+            value=message.value,
+        )
+    )
+    await tx.record(
+        "message.dead-lettered",
+        f"message/{where}",
+        after={"event_id": event_id, "code": why.code, "attempts": why.attempts},
+        reason=why.detail[:500],
+    )
+
+
+async def park_behind(tx: Transaction, message: Message, envelope: Envelope) -> bool:
+    """Park this message if a dead letter of its key is pending. Returns whether it was parked."""
+    topic = message.partition.topic
+    if not await tx.fetchval(KEY_IS_PARKED, topic, envelope.key):
+        return False
+    if await inbox.first_time(tx, envelope):
+        await tx.execute(PARK, topic, envelope.key, _texts(message.headers), message.value, tx.now)
+    return True
+
+
+async def replay(tx: Transaction, letter_id: int, handlers: Handlers) -> None:
+    """Handle a dead letter again, then the messages parked behind it; all in this transaction.
+
+    Raises:
+        NotFound, Conflict: no such letter, already closed, or an older one of its key comes first.
+        DomainError: what the handler raises; the caller records it with `note_failure`.
+    """
+    letter = await _lock_pending(tx, letter_id)
+    older = await tx.fetchval(OLDER_OF_KEY, letter["topic"], letter["key"], letter_id)
+    if older is not None:
+        raise Conflict("older_dead_letter_first", f"dead letter {older} of the same key is older")
+    await _handle_stored(tx, letter, handlers)
+    await _close(tx, letter, "resolved", reason="replayed")
+    await _release(tx, letter, handlers)
+
+
+async def discard(tx: Transaction, letter_id: int, *, reason: str, handlers: Handlers) -> None:
+    """Give a message up, with a reason; what was parked behind it is handled now."""
+    letter = await _lock_pending(tx, letter_id)
+    await _close(tx, letter, "discarded", reason=reason)
+    await _release(tx, letter, handlers)
+
+
+async def note_failure(tx: Transaction, letter_id: int, code: str, detail: str) -> None:
+    await tx.execute(FAILED_AGAIN, letter_id, code, detail)
+
+
+async def listing(reader: Reader, *, status: str | None, after: int, limit: int) -> list[Record]:
+    return await reader.fetch(LIST, status, after, limit)
+
+
+async def _lock_pending(tx: Transaction, letter_id: int) -> Record:
+    letter = await tx.fetchrow(LOCK_ONE, letter_id)
+    if letter is None:
+        raise NotFound("dead_letter_unknown", f"there is no dead letter {letter_id}")
+    if letter["status"] != "pending":
+        raise Conflict("dead_letter_closed", f"dead letter {letter_id} is {letter['status']}")
+    return letter
+
+
+async def _handle_stored(tx: Transaction, stored: Record, handlers: Handlers) -> None:
+    envelope = Envelope.from_headers((name, text.encode()) for name, text in stored["headers"])
+    if stored["value"] is None:
+        raise Invalid("event_without_data", "a message without a value cannot be handled")
+    event = registry.decode(envelope, stored["value"])
+    with tx.caused_by(envelope):
+        await dispatch(handlers, event, tx)
+
+
+async def _release(tx: Transaction, letter: Record, handlers: Handlers) -> None:
+    if await tx.fetchval(KEY_IS_PARKED, letter["topic"], letter["key"]):
+        return
+    for parked in await tx.fetch(PARKED_OF_KEY, letter["topic"], letter["key"]):
+        await _handle_stored(tx, parked, handlers)
+        await tx.execute(UNPARK, parked["id"])
+
+
+async def _close(tx: Transaction, letter: Record, status: str, *, reason: str) -> None:
+    await tx.execute(CLOSE, letter["id"], status, tx.actor, tx.now, reason)
+    await tx.record(
+        f"dead-letter.{status}",
+        f"dead-letter/{letter['id']}",
+        before={"status": "pending", "error_code": letter["error_code"]},
+        after={"status": status},
+        reason=reason,
+    )
+
+
+def _texts(headers: tuple[tuple[str, bytes], ...]) -> list[list[str]]:
+    return [[name, value.decode(errors="replace")] for name, value in headers]
