@@ -97,7 +97,7 @@ class LimitState:
             return f"{run} messages in a row of {partition} became dead letters"
         full = len(recent) == self._limits.window
         if full and sum(recent) * 100 > self._limits.ratio_percent * self._limits.window:
-            return f"{sum(recent)} of the last {len(recent)} messages of {partition} became dead letters"
+            return f"{sum(recent)} of the last {len(recent)} of {partition} became dead letters"
         return None
 
 

@@ -18,7 +18,7 @@ def topics_of(handlers: Handlers) -> tuple[str, ...]:
 
 
 async def dispatch(handlers: Handlers, event: Event, tx: Transaction) -> bool:
-    """Call the handler of this event. False: the topic carries it, this service has no use for it."""
+    """Call the handler of this event; False when this service has no use for it."""
     handler = handlers.get(type(event))
     if handler is None:
         return False

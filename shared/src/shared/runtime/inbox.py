@@ -1,4 +1,4 @@
-"""The inbox: a message's id is recorded in the transaction of its effects, so effects happen once."""
+"""The inbox: a message's id commits with its effects, so effects happen once."""
 
 from __future__ import annotations
 

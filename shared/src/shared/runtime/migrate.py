@@ -1,4 +1,4 @@
-"""Schema migrations under Alembic: run by `python -m <service> migrate`, never by a running service.
+"""Schema migrations under Alembic: run by `python -m <service> migrate`, never while serving.
 
 A running service only compares the version table with the revisions it was built with.
 """
