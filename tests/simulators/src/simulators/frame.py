@@ -39,17 +39,25 @@ KEPT_VIOLATIONS = 1_000
 _READS = ("GET", "HEAD", "OPTIONS")
 
 
+def _plain_client() -> httpx.AsyncClient:
+    return httpx.AsyncClient(timeout=15, trust_env=False)
+
+
 @dataclass(slots=True)
 class World:
     """What simulators share: business time, where keys and state live, how to reach the outside.
 
-    Without a `home` nothing is written to disk except keys asked for by path.
+    Without a `home` nothing is written to disk and keys are made afresh.
     """
 
     clock: Clock
     base_url: str  # where all simulators are served, without a slash at the end
     home: Path | None = None
-    http: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(timeout=15))
+    http: httpx.AsyncClient = field(default_factory=_plain_client)
+
+    @property
+    def keys(self) -> Path | None:
+        return self.home / "keys" if self.home else None
 
     def state_path(self, name: str) -> Path | None:
         return self.home / "simulators" / f"{name}.json" if self.home else None
