@@ -1,0 +1,120 @@
+"""RFC 9457 problem details: one error shape for every non-2xx answer of every service."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from shared.kernel.errors import Conflict, DomainError, Held, Invalid, NotFound
+from shared.runtime.auth import Unauthorised
+from shared.runtime.faults import is_transient
+
+log = structlog.get_logger()
+
+MEDIA_TYPE = "application/problem+json"
+_STATUS: tuple[tuple[type[DomainError], int], ...] = (
+    (Invalid, 422),
+    (NotFound, 404),
+    (Conflict, 409),
+    (Held, 409),
+)
+
+
+class Forbidden(Exception):
+    """The caller is known and may not do this."""
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"this needs the scope {scope}")
+        self.scope = scope
+
+
+def problem(
+    request: Request,
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    errors: Sequence[dict[str, str]] = (),
+    retry_after_s: int | None = None,
+    extra: dict[str, str] | None = None,
+) -> JSONResponse:
+    """The answer for one problem; `code` is stable, `detail` is for people."""
+    body: dict[str, Any] = {
+        "type": f"urn:tieout:problem:{code.replace('_', '-')}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "instance": request.url.path,
+        "code": code,
+        "retryable": status in {429, 503},
+        **({"errors": list(errors)} if errors else {}),
+        **({"data": extra} if extra else {}),
+    }
+    headers = {"Retry-After": str(retry_after_s)} if retry_after_s is not None else {}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    return JSONResponse(body, status_code=status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of `app` a problem."""
+    app.add_exception_handler(DomainError, _domain_error)
+    app.add_exception_handler(Unauthorised, _unauthorised)
+    app.add_exception_handler(Forbidden, _forbidden)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _domain_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, DomainError)
+    status = next(status for kind, status in _STATUS if isinstance(error, kind))
+    return problem(request, status, error.code, error.detail, extra=dict(error.data))
+
+
+async def _unauthorised(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Unauthorised)
+    log.warning("request.unauthorised", path=request.url.path, detail=error.detail)
+    return problem(request, 401, "unauthorised", error.detail)
+
+
+async def _forbidden(request: Request, error: Exception) -> JSONResponse:
+    log.warning("request.forbidden", path=request.url.path, detail=str(error))
+    return problem(request, 403, "forbidden", str(error))
+
+
+async def _validation_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    faults = error.errors()
+    errors = [
+        {
+            "pointer": "/" + "/".join(str(part) for part in fault["loc"]),
+            "code": str(fault["type"]),
+            "message": str(fault["msg"]),
+        }
+        for fault in faults
+    ]
+    malformed = any(fault["type"] == "json_invalid" for fault in faults)
+    status, code = (400, "json_malformed") if malformed else (422, "request_invalid")
+    return problem(request, status, code, "the request does not fit the API", errors=errors)
+
+
+async def _http_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_").replace("-", "_")
+    return problem(request, error.status_code, code, str(error.detail))
+
+
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    log.exception("request.failed", path=request.url.path, exc_info=error)
+    if is_transient(error):
+        detail = "something this service depends on does not answer; try again"
+        return problem(request, 503, "dependency_unavailable", detail, retry_after_s=2)
+    return problem(request, 500, "internal_error", "an unexpected error; it is in the log")

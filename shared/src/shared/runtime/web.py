@@ -1,0 +1,152 @@
+"""The FastAPI factory of every service: callers, scopes, problems, paging, idempotency, limits."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
+from time import perf_counter
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request
+from fastapi.responses import JSONResponse
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.middleware.base import RequestResponseEndpoint
+from starlette.responses import Response
+
+from shared.kernel.errors import Conflict, Invalid
+from shared.runtime import problems, telemetry
+from shared.runtime.auth import Caller, Unauthorised, Verifier
+from shared.runtime.postgres import Transaction
+
+MAX_BODY_BYTES = 1_048_576
+KNOWN_SCOPES = frozenset(
+    {"billing:read", "billing:operate", "billing:approve", "pricing:admin", "platform:admin"}
+)
+
+FIND_KEY = """
+SELECT fingerprint, status, body FROM idempotency_key
+WHERE caller = $1 AND endpoint = $2 AND key = $3
+"""
+LOCK_KEY = "SELECT pg_advisory_xact_lock(hashtextextended($1, 1))"
+KEEP_KEY = """
+INSERT INTO idempotency_key (caller, endpoint, key, fingerprint, status, body, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+"""
+
+_bearer = HTTPBearer(auto_error=False, description="OAuth2 access token of the configured issuer")
+
+
+def create_app(
+    name: str, *, version: str, routers: Sequence[APIRouter], verifier: Verifier
+) -> FastAPI:
+    """The public HTTP face of a service."""
+    app = FastAPI(
+        title=f"Tieout {name}", version=version, docs_url=None, redoc_url=None,
+        openapi_url="/openapi.json", separate_input_output_schemas=False,
+    )  # fmt: skip
+    app.state.verifier = verifier
+    app.middleware("http")(_measure_and_limit)
+    problems.install(app)
+    for router in routers:
+        app.include_router(router)
+    return app
+
+
+async def _measure_and_limit(request: Request, call_next: RequestResponseEndpoint) -> Response:
+    length = request.headers.get("content-length", "0")
+    if length.isdigit() and int(length) > MAX_BODY_BYTES:
+        return problems.problem(
+            request, 413, "body_too_large", f"a body may have {MAX_BODY_BYTES} bytes"
+        )
+    started = perf_counter()
+    response = await call_next(request)
+    route = getattr(request.scope.get("route"), "path", "unmatched")
+    telemetry.HTTP_DURATION.labels(request.method, route, response.status_code).observe(
+        perf_counter() - started
+    )
+    return response
+
+
+def require(scope: str) -> Any:
+    """`Annotated[Caller, require("billing:read")]`: the verified caller, who has this scope."""
+    if scope not in KNOWN_SCOPES:
+        raise ValueError(f"unknown scope {scope}")
+
+    async def caller(
+        request: Request,
+        credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    ) -> Caller:
+        if credentials is None:
+            raise Unauthorised("send `Authorization: Bearer <token>`")
+        verifier: Verifier = request.app.state.verifier
+        verified = await verifier.verify(credentials.credentials)
+        if scope not in verified.scopes and "platform:admin" not in verified.scopes:
+            raise problems.Forbidden(scope)
+        return verified
+
+    return Depends(caller)
+
+
+Reads = Annotated[Caller, require("billing:read")]
+Operates = Annotated[Caller, require("billing:operate")]
+Prices = Annotated[Caller, require("pricing:admin")]
+Administers = Annotated[Caller, require("platform:admin")]
+
+Limit = Annotated[int, Query(ge=1, le=500, description="rows a page")]
+CursorParam = Annotated[str | None, Query(description="`next_cursor` of the page before")]
+IdempotencyKey = Annotated[str, Header(alias="Idempotency-Key", min_length=1, max_length=255)]
+
+
+def encode_cursor(*position: object) -> str:
+    """An opaque cursor for the position after the last row of a page."""
+    return base64.urlsafe_b64encode(orjson.dumps(position, default=str)).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str | None) -> list[Any] | None:
+    """The position in a cursor. Raises Invalid: `cursor_invalid`."""
+    if cursor is None:
+        return None
+    try:
+        position = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (ValueError, TypeError) as error:
+        raise Invalid("cursor_invalid", "the cursor is not one of ours") from error
+    if not isinstance(position, list):
+        raise Invalid("cursor_invalid", "the cursor is not one of ours")
+    return position
+
+
+def page(rows: Sequence[Any], *, next_cursor: str | None = None) -> dict[str, Any]:
+    """The one list shape: `{"data": […], "next_cursor": …}`."""
+    return {"data": list(rows), "next_cursor": next_cursor}
+
+
+async def once(
+    tx: Transaction,
+    endpoint: str,
+    key: str,
+    body: object,
+    work: Callable[[], Awaitable[tuple[int, Any]]],
+) -> JSONResponse:
+    """Run `work` once per (caller, endpoint, key) and answer repeats with what it answered.
+
+    `tx` is the transaction of the work: key and effect commit together.
+
+    Raises:
+        Conflict: `idempotency_key_reused` when the same key comes with another body.
+    """
+    fingerprint = hashlib.sha256(
+        orjson.dumps(body, option=orjson.OPT_SORT_KEYS, default=str)
+    ).hexdigest()
+    await tx.fetchval(LOCK_KEY, f"{tx.actor}/{endpoint}/{key}")
+    kept = await tx.fetchrow(FIND_KEY, tx.actor, endpoint, key)
+    if kept is not None:
+        if kept["fingerprint"] != fingerprint:
+            raise Conflict("idempotency_key_reused", "this key was used with another body")
+        headers = {"Idempotent-Replayed": "true"}
+        return JSONResponse(kept["body"], status_code=kept["status"], headers=headers)
+    status, answer = await work()
+    plain = orjson.loads(orjson.dumps(answer, default=str))
+    await tx.execute(KEEP_KEY, tx.actor, endpoint, key, fingerprint, status, plain, tx.now)
+    return JSONResponse(plain, status_code=status)
