@@ -1,0 +1,36 @@
+"""What the local stack says when it cannot go on: one sentence a person can act on."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+UNAVAILABLE = 69  # sysexits: a dependency is not there
+
+
+class StackError(Exception):
+    """The message is the whole explanation: what happened and what to do about it."""
+
+
+def disk_full(where: object) -> StackError:
+    return StackError(
+        f"The disk that holds {where} is full; free at least 1 GB "
+        "(`tieout reset` drops the local data), or point TIEOUT_HOME at another disk."
+    )
+
+
+@contextmanager
+def explained(where: object) -> Iterator[None]:
+    """Turns the operating system's refusals (disk full, no permission) into a `StackError`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise disk_full(where) from error
+        if isinstance(error, PermissionError):
+            raise StackError(
+                f"This user may not write {error.filename or where}; "
+                "point TIEOUT_HOME at a directory of your own."
+            ) from error
+        raise
