@@ -1,0 +1,1 @@
+"""Billing stories as data: the YAML format, its reader, and the figures it expects."""
