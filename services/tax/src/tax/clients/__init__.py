@@ -1,0 +1,1 @@
+"""Engines that answer how much tax a document carries."""
