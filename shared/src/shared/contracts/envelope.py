@@ -134,7 +134,11 @@ class Envelope:
             Invalid: `envelope_malformed` when a required attribute is missing or unreadable.
         """
         try:
-            found = {name.lower(): value.decode() for name, value in headers}
+            found = {
+                name.lower(): value.decode()
+                for name, value in headers
+                if name.lower() in _READ_HEADERS
+            }
             if found["ce_specversion"] != SPEC_VERSION:
                 raise ValueError(f"specversion {found['ce_specversion']}")
             return cls(
@@ -153,6 +157,14 @@ class Envelope:
             raise Invalid("envelope_malformed", f"header {error.args[0]} is missing") from error
         except ValueError as error:
             raise Invalid("envelope_malformed", str(error)) from error
+
+
+_READ_HEADERS = frozenset(
+    (
+        *(f"ce_{n}" for n in ("specversion", "id", "source", "type", "subject", "time")),
+        *("ce_partitionkey", "ce_correlationid", "ce_causationid", "content-type", "traceparent"),
+    )
+)
 
 
 class Event(Contract):

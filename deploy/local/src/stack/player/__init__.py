@@ -1,0 +1,1 @@
+"""Plays billing stories through the running services on the simulated clock."""

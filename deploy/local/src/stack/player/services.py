@@ -1,0 +1,119 @@
+"""Talks to the services' internal APIs and to the levers of the simulators, as any client would."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from shared.contracts.topics import SERVICES
+from shared.kernel.ids import derived_id
+from shared.runtime.http import READ_RETRY, HttpClient, OutcomeUnknown, Response, Unreachable
+
+SCOPES = "billing:read billing:operate billing:approve pricing:admin platform:admin"
+
+
+class CallFailed(Exception):
+    """A service did not accept what the player asked; the text says what it answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where everything listens."""
+
+    http: Mapping[str, str]  # service → base URL
+    management: Mapping[str, str]
+    simulators: str
+
+
+class Services:
+    """One client per service; writes carry an idempotency key derived from what they say."""
+
+    def __init__(self, addresses: Addresses, *, client_id: str, client_secret: str) -> None:
+        self._addresses = addresses
+        self._credentials = {"client_id": client_id, "client_secret": client_secret}
+        self._token: str | None = None
+        self._clients = {
+            name: HttpClient(url, name=name, timeout_s=60, auth=self._authorise)
+            for name, url in addresses.http.items()
+        }
+        self._management = {
+            name: HttpClient(url, name=f"{name} management", timeout_s=10)
+            for name, url in addresses.management.items()
+        }
+        self._simulators = HttpClient(addresses.simulators, name="simulators", timeout_s=60)
+
+    async def close(self) -> None:
+        for client in (*self._clients.values(), *self._management.values(), self._simulators):
+            await client.close()
+
+    async def get(self, service: str, path: str, **params: str | int | None) -> Any:
+        return await self._ask(service, "GET", path, params=params)
+
+    async def put(self, service: str, path: str, body: object) -> Any:
+        return await self._ask(service, "PUT", path, body=body)
+
+    async def post(self, service: str, path: str, body: object, *, key: str | None = None) -> Any:
+        return await self._ask(service, "POST", path, body=body, key=key)
+
+    async def pages(self, service: str, path: str, **params: str | int | None) -> list[Any]:
+        """Every row of a list, whatever its number of pages."""
+        rows: list[Any] = []
+        cursor: str | None = None
+        while True:
+            answer = await self.get(service, path, limit=500, cursor=cursor, **params)
+            rows += answer["data"]
+            cursor = answer.get("next_cursor")
+            if cursor is None:
+                return rows
+
+    async def activity(self, service: str) -> dict[str, Any] | None:
+        """What the service still has to do; None while it does not answer."""
+        try:
+            answer = await self._management[service].request("GET", "/activity")
+        except (Unreachable, OutcomeUnknown):
+            return None
+        return dict(answer.json()) if answer.ok else None
+
+    async def simulator(self, method: str, path: str, body: object = None) -> Any:
+        """Pull a lever of a simulator. 4xx answers of story changes are the caller's to read."""
+        answer = await self._simulators.request(method, path, json=body)
+        if not answer.ok:
+            raise CallFailed(f"{method} {path}: {answer.status} {answer.text[:500]}")
+        return answer.json() if answer.content else None
+
+    async def simulator_answer(self, method: str, path: str, body: object = None) -> Response:
+        return await self._simulators.request(method, path, json=body)
+
+    async def _ask(
+        self,
+        service: str,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        params: Mapping[str, str | int | None] | None = None,
+        key: str | None = None,
+    ) -> Any:
+        headers = {"Idempotency-Key": key or derived_id(method, path, repr(body))}
+        answer = await self._clients[service].request(
+            method, path, json=body, params=params, headers=headers, retry=READ_RETRY
+        )
+        if not answer.ok:
+            raise CallFailed(f"{service}: {method} {path} → {answer.status}: {answer.text[:600]}")
+        return answer.json() if answer.content else None
+
+    async def _authorise(self) -> Mapping[str, str]:
+        if self._token is None:
+            form = {"grant_type": "client_credentials", "scope": SCOPES, **self._credentials}
+            answer = await self._simulators.request("POST", "/issuer/token", data=form)
+            if not answer.ok:
+                raise CallFailed(f"the issuer refused a token: {answer.text[:300]}")
+            self._token = str(answer.json()["access_token"])
+        return {"Authorization": f"Bearer {self._token}"}
+
+
+async def all_activity(services: Services) -> dict[str, dict[str, Any] | None]:
+    found = await asyncio.gather(*(services.activity(name) for name in SERVICES))
+    return dict(zip(SERVICES, found, strict=True))
