@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import orjson
@@ -23,7 +23,10 @@ from shared.kernel.ids import derived_id, new_id
 from shared.runtime import audit, outbox
 
 Record = asyncpg.Record
-Connection = asyncpg.Connection[Record] | PoolConnectionProxy[Record]
+if TYPE_CHECKING:  # generic in the stubs only
+    Connection = asyncpg.Connection[Record] | PoolConnectionProxy[Record]
+else:
+    Connection = asyncpg.Connection | PoolConnectionProxy
 Committed = Callable[["Commit"], None]
 
 
