@@ -7,7 +7,7 @@ an operator entered outranks what this release ships for the same jurisdiction a
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
@@ -83,8 +83,8 @@ class RateTable:
         raise Held("no_rate_for_jurisdiction", f"{jurisdiction!r} has no {category} rate on {on}")
 
 
-def next_version(rows: Iterable[Rate], entered: Rate) -> int | None:
-    """The version under which to keep an entered row; None when it says nothing new.
+def versioned(rows: Iterable[Rate], entered: Rate) -> Rate:
+    """The row to keep for an entry: one of `rows` if it says nothing new, else the next version.
 
     `rows` are the entered rows so far.
 
@@ -92,25 +92,22 @@ def next_version(rows: Iterable[Rate], entered: Rate) -> int | None:
         Conflict: `rate_id_taken` when the id already names another jurisdiction or category,
             `rate_overlaps` when another id decides the same place from the same day.
     """
-    known = list(rows)
-    for row in known:
-        if row.rate_id == entered.rate_id and row.place != entered.place:
+    versions: list[Rate] = []
+    for row in rows:
+        same_place, same_day = row.place == entered.place, row.valid_from == entered.valid_from
+        if row.rate_id == entered.rate_id and not same_place:
             raise Conflict("rate_id_taken", f"{row.rate_id} is {' '.join(row.place)}")
-        same_start = row.place == entered.place and row.valid_from == entered.valid_from
-        if same_start and row.rate_id != entered.rate_id:
+        if row.rate_id != entered.rate_id and same_place and same_day:
             raise Conflict(
                 "rate_overlaps", f"{row.rate_id} already decides this from {row.valid_from}"
             )
-    versions = [
-        row
-        for row in known
-        if row.rate_id == entered.rate_id and row.valid_from == entered.valid_from
-    ]
+        if row.rate_id == entered.rate_id and same_day:
+            versions.append(row)
     if not versions:
-        return 1
+        return entered
     latest = max(versions, key=_precedence)
     unchanged = (latest.name, latest.rate) == (entered.name, entered.rate)
-    return None if unchanged else latest.version + 1
+    return latest if unchanged else replace(entered, version=latest.version + 1)
 
 
 def _names(category: str) -> tuple[str, ...]:
