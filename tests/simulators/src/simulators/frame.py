@@ -106,6 +106,9 @@ class Simulator:
         """Vendor-specific levers, relative to `/_control`."""
         return ()
 
+    async def start(self) -> None:
+        """Take up background work that was interrupted; called once the event loop runs."""
+
     async def aclose(self) -> None:
         """Stop background work. Subclasses call this last, so that the final state is written."""
         await self._file.flush()
@@ -238,6 +241,8 @@ class Switchboard:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                for simulator in self._simulators:
+                    await simulator.start()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 await self.aclose()

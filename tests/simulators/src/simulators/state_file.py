@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from simulators.exact_json import Document, dumps, loads
 
 SETTLE_S = 0.3
+SHARE_OF_TIME = 20  # wait at least this many times as long as the last dump took
 
 
 class StateFile:
@@ -18,6 +20,7 @@ class StateFile:
         self._path = path
         self._dump = dump
         self._writing: asyncio.Task[None] | None = None
+        self._took_s = 0.0
 
     def load(self) -> Document | None:
         if self._path is None or not self._path.exists():
@@ -38,12 +41,16 @@ class StateFile:
             await self._write()
 
     async def _write_soon(self) -> None:
-        await asyncio.sleep(SETTLE_S)
+        await asyncio.sleep(max(SETTLE_S, SHARE_OF_TIME * self._took_s))
         await self._write()
 
     async def _write(self) -> None:
-        if self._path is not None:
-            await asyncio.to_thread(_replace, self._path, dumps(self._dump()))
+        path = self._path
+        if path is not None:
+            started = time.perf_counter()
+            document = self._dump()
+            self._took_s = time.perf_counter() - started
+            await asyncio.to_thread(lambda: _replace(path, dumps(document)))
 
 
 def _replace(path: Path, content: bytes) -> None:
