@@ -1,0 +1,193 @@
+"""From what we knew and what is now to the steps in between, each with its time and its evidence.
+
+Webhooks may come late, twice, in any order or never: a chain depends only on the state we knew, the
+records the provider shows and the state it shows, so every order of arrival ends in the same steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+
+from ingest.domain.audit_records import SUCCEEDED, AuditRecord
+from ingest.domain.chains import Link, Path, best_path, link_on
+from ingest.domain.first_sight import Origin, origin_of
+from ingest.domain.snapshots import Snapshot, State, start_of_term
+from shared.contracts.ingest import ChangeKind
+from shared.kernel.ids import derived_id
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What we hold of a subscription: where its history starts and the steps published since."""
+
+    start: State
+    started_at: datetime
+    published: tuple[Link, ...] = ()  # in the order they were published, without evidence attached
+    applied: frozenset[str] = frozenset()  # keys of the records that already became steps
+    scheduled_quantity: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """How and when we looked."""
+
+    observed_at: datetime  # business time just before the subscription was read
+    hint: datetime | None = None  # when the webhook says that something changed
+    history_begins: datetime | None = None  # the account's first sync; None: never synced
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One change. `record` is its evidence; without one, `estimated` says whether we guess when."""
+
+    kind: ChangeKind
+    before: State | None
+    after: State
+    effective_at: datetime
+    record: AuditRecord | None = None
+    estimated: bool = False
+
+    @property
+    def quantity_before(self) -> int:
+        return self.before.quantity if self.before else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The steps that are news, in order of time.
+
+    `unsettled`: part of it is a guess that another look a moment later might replace by a fact.
+    """
+
+    steps: tuple[Step, ...]
+    unsettled: bool = False
+
+
+def build_chain(
+    known: Known | None,
+    records: Sequence[AuditRecord],
+    current: Snapshot,
+    detection: Detection,
+) -> Chain:
+    """The steps that are missing between what we published and the current snapshot.
+
+    Records are those that mention the subscription, in any order, with repeats; failed ones change
+    nothing. A record whose effect is already part of a published step adds nothing; a late one
+    between two published steps is inserted there.
+    """
+    if not current.licence:
+        return Chain(())
+    usable = list({r.key: r for r in records if r.status == SUCCEEDED}.values())
+    if known is None:
+        origin = origin_of(current, usable, history_begins=detection.history_begins)
+        return _first(origin, current, detection)
+    fresh = [r for r in usable if _is_news(r, known, current)]
+    sub = current.subscription_id
+    path = best_path(
+        known.start, fresh, current.state, subscription_id=sub, published=known.published
+    )
+    steps = _steps(path, current, detection, scheduled=known.scheduled_quantity)
+    return Chain(tuple(steps), any(_guess(s) for s in steps) or _leads_elsewhere(path, current))
+
+
+def change_id_of(subscription_id: str, step: Step, *, version: int) -> str:
+    """The same for the same evidence; a step without evidence is known by its place in history."""
+    if step.record is not None:
+        return derived_id("subscription-change", subscription_id, "record", step.record.key)
+    return derived_id("subscription-change", subscription_id, "version", version)
+
+
+def kind_of(before: State | None, after: State) -> ChangeKind:
+    """What a person would call the step between two states."""
+    if before is None:
+        return ChangeKind.PURCHASED
+    if after.gone and not before.gone:
+        return ChangeKind.CANCELLED if after.status == "deleted" else ChangeKind.EXPIRED
+    if before.gone and not after.gone:
+        return ChangeKind.RESUMED
+    if after.term_start > before.term_start:
+        return ChangeKind.RENEWED
+    if after.status == "suspended" != before.status:
+        return ChangeKind.SUSPENDED
+    if before.status == "suspended" != after.status:
+        return ChangeKind.RESUMED
+    if after.quantity != before.quantity:
+        return ChangeKind.QUANTITY_CHANGED
+    return ChangeKind.UPDATED
+
+
+def _is_news(record: AuditRecord, known: Known, current: Snapshot) -> bool:
+    touch = record.touch(current.subscription_id)
+    if touch is None or touch.creates or record.key in known.applied:
+        return False
+    return record.at >= known.started_at
+
+
+def _steps(
+    path: Path, current: Snapshot, detection: Detection, *, scheduled: int | None
+) -> list[Step]:
+    steps: list[Step] = []
+    running, at = path.start, detection.hint or detection.observed_at
+    for link in path.links:
+        at = max(at, link.at)
+        if link.record is not None:
+            if link.found is not None and link.found.billing != running.billing:
+                steps.append(_jump(running, link.found, by=link.at, scheduled=scheduled))
+                running = link.found
+            if link.left != running:
+                steps.append(_recorded(running, link.left, link.record))
+        running = link.left
+    if running != current.state:
+        steps.append(_jump(running, current.state, by=at, scheduled=scheduled))
+    return steps
+
+
+def _recorded(before: State, after: State, record: AuditRecord) -> Step:
+    kind = kind_of(before, after)
+    # A renewal may be processed up to a day late; its charges begin with the term all the same.
+    renewed = kind is ChangeKind.RENEWED and after.term_start <= record.at.date()
+    return Step(kind, before, after, start_of_term(after) if renewed else record.at, record)
+
+
+def _jump(before: State, after: State, *, by: datetime, scheduled: int | None) -> Step:
+    """A step without a record. Terms tell their own time; all else happened at the latest `by`."""
+    kind = kind_of(before, after)
+    if kind is ChangeKind.RENEWED:
+        guessed = after.quantity not in (before.quantity, scheduled)
+        return Step(kind, before, after, start_of_term(after), estimated=guessed)
+    ended = datetime.combine(before.term_end, time(), tzinfo=UTC)
+    if after.gone and not before.gone and ended <= by:
+        return Step(kind, before, after, ended)
+    return Step(kind, before, after, by, estimated=True)
+
+
+def _guess(step: Step) -> bool:
+    if not step.estimated or step.before is None:
+        return False
+    return step.before.billing != step.after.billing
+
+
+def _leads_elsewhere(path: Path, current: Snapshot) -> bool:
+    """A record after the last step was left out although its result is no state we passed through:
+    the resource we read may be older than the record, or its counterpart is not visible yet."""
+    passed = {path.start.billing, current.state.billing, *(x.left.billing for x in path.links)}
+    last = max((link.at for link in path.links), default=None)
+    links = (
+        link_on(path.start, record, current.subscription_id)
+        for record in path.skipped
+        if last is None or record.at >= last
+    )
+    return any(link is not None and link.left.billing not in passed for link in links)
+
+
+def _first(origin: Origin, current: Snapshot, detection: Detection) -> Chain:
+    if origin.state.quantity == 0 and current.state.gone:
+        return Chain(())  # it was over before we looked
+    first = Step(origin.kind, None, origin.state, origin.at, origin.record)
+    path = best_path(
+        origin.state, origin.updates, current.state, subscription_id=current.subscription_id
+    )
+    later = _steps(path, current, detection, scheduled=None)
+    return Chain((first, *later), any(_guess(s) for s in later))

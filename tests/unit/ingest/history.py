@@ -1,0 +1,91 @@
+"""A provider in a few lines: subscriptions that change, and what it tells about each change."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ingest.domain.audit_records import AuditRecord, read_audit_record
+from ingest.domain.snapshots import Snapshot, read_snapshot
+
+CUSTOMER = "0c39d6d5-c70d-4c55-bc02-f620844f3fd1"
+SUBSCRIPTION = "3f0c1a52-0000-4000-8000-000000000001"
+START = datetime(2026, 4, 1, tzinfo=UTC)
+
+
+def resource(**changes: Any) -> dict[str, Any]:
+    """A subscription resource of a one-year term billed monthly, 40 seats."""
+    return {
+        "id": SUBSCRIPTION,
+        "offerId": "CFQ7TTC0LCHC:0002:CFQ7TTC0K5NR",
+        "offerName": "Microsoft 365 Business Premium",
+        "friendlyName": "Microsoft 365 Business Premium",
+        "quantity": 40,
+        "unitType": "Licenses",
+        "creationDate": "2025-10-01T08:15:30.1234567Z",
+        "effectiveStartDate": "2025-10-01T00:00:00Z",
+        "commitmentEndDate": "2026-09-30T00:00:00Z",
+        "status": "active",
+        "autoRenewEnabled": True,
+        "billingType": "license",
+        "billingCycle": "monthly",
+        "termDuration": "P1Y",
+        **changes,
+    }
+
+
+def pascal(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {name[:1].upper() + name[1:]: value for name, value in document.items()}
+
+
+def record_of(
+    key: str | None,
+    at: datetime,
+    before: Mapping[str, Any] | None,
+    after: Mapping[str, Any] | None,
+    *,
+    status: str = "succeeded",
+    operation: str = "update_subscription",
+    resource_type: str = "subscription",
+    data: Mapping[str, str] | None = None,
+) -> AuditRecord:
+    """An activity record as the provider prints it, read back."""
+    document = {
+        "id": key,
+        "customerId": CUSTOMER,
+        "userPrincipalName": "admin@partner.example",
+        "resourceType": resource_type,
+        "resourceOldValue": json.dumps(pascal(before)) if before is not None else None,
+        "resourceNewValue": json.dumps(pascal(after)) if after is not None else None,
+        "operationType": operation,
+        "operationDate": at.strftime("%Y-%m-%dT%H:%M:%S.%f0Z"),
+        "operationStatus": status,
+        "customizedData": [{"key": k, "value": v} for k, v in (data or {}).items()],
+    }
+    return read_audit_record({k: v for k, v in document.items() if v is not None})
+
+
+def snapshot_of(document: Mapping[str, Any]) -> Snapshot:
+    return read_snapshot(document, customer_id=CUSTOMER)
+
+
+@dataclass
+class Provider:
+    """One subscription; `change` alters it and leaves a record."""
+
+    current: dict[str, Any] = field(default_factory=resource)
+    records: list[AuditRecord] = field(default_factory=list)
+    now: datetime = START
+
+    def change(self, after: timedelta = timedelta(hours=1), **changes: Any) -> AuditRecord:
+        self.now += after
+        before, self.current = self.current, {**self.current, **changes}
+        record = record_of(f"r{len(self.records)}", self.now, before, self.current)
+        self.records.append(record)
+        return record
+
+    def snapshot(self) -> Snapshot:
+        return snapshot_of(self.current)
