@@ -1,0 +1,158 @@
+"""Service adjustments by comparing units, since an adjustment carries no reference of ours.
+
+Before a write the units on the effective day are read. They equal what the entry ends at: an
+earlier request arrived, confirm. They equal what it starts from: post the difference. Anything
+else: somebody changed the PSA; stop this service and show it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from itertools import pairwise
+
+from psa_connector.domain.drafts import Draft
+from psa_connector.domain.mapping import Block, Reason, unmapped
+from psa_connector.domain.operations import Product, ServiceAdjustment
+from psa_connector.domain.outcomes import Done, Drift, Verdict, Write
+from psa_connector.domain.push_keys import KeyKind
+from shared.contracts.ingest import ChangeKind
+from shared.contracts.rating import LicenceChangeRated
+from shared.kernel.money import EXACT
+from shared.kernel.periods import utc_day
+
+
+@dataclass(frozen=True, slots=True)
+class UnitRow:
+    """The units of a service from one day to another, both included, as the PSA tells it."""
+
+    id: int
+    starts_on: date
+    ends_on: date
+    units: int
+    price: Decimal | None = None  # per unit or for all units: vendors do not say which
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """What a contract shows of one subscription's service."""
+
+    service: str | None  # the PSA's id of the service on this contract; None: not there yet
+    rows: tuple[UnitRow, ...] = ()
+    others: int = 0  # services of the same product that belong to other subscriptions
+
+
+def draft_adjustment(entry: LicenceChangeRated, product: Product) -> Draft | None:
+    """The adjustment an entry asks for; None when neither units nor price change (A2)."""
+    if entry.quantity_before == entry.quantity_after and not entry.price_changed:
+        return None
+    same_money = entry.cost_currency == entry.currency
+    return Draft(
+        source_id=entry.entry_id,
+        key_kind=KeyKind.LICENCE_CHANGE,
+        subscription_id=entry.subscription_id,
+        operation=ServiceAdjustment(
+            product=product,
+            subscription_id=entry.subscription_id,
+            effective_on=entry.effective_on,
+            units_before=entry.quantity_before,
+            units_after=entry.quantity_after,
+            unit_price=entry.unit_price,
+            unit_cost=entry.unit_cost if same_money else None,
+            restates_price=entry.price_changed,
+            opening=entry.kind is ChangeKind.OPENING,
+            recorded_on=utc_day(entry.recorded_at),
+        ),
+        block=None if product.external_id else unmapped(product),
+    )
+
+
+def within_contract(adjustment: ServiceAdjustment, starts_on: date | None) -> ServiceAdjustment:
+    """An opening older than the PSA contract opens with the contract.
+
+    What was served before that day was billed elsewhere. Real changes keep their day: preflight
+    blocks those outside the contract.
+    """
+    if not adjustment.opening or starts_on is None or adjustment.effective_on >= starts_on:
+        return adjustment
+    return replace(adjustment, effective_on=starts_on)
+
+
+def judge_units(adjustment: ServiceAdjustment, seen: Units, *, answered: bool) -> Verdict:
+    """The compare-units rule (A2). `answered`: the PSA said yes to our write."""
+    target = adjustment.units_after
+    if seen.service is None:
+        return _judge_missing_service(adjustment, seen)
+    if adjustment.opening and _units_at_opening(adjustment, seen) == target:
+        return Done(seen.service)
+    units = units_on(seen.rows, adjustment.effective_on)
+    if units == target and _price_stands(adjustment, seen, answered=answered):
+        return Done(seen.service)
+    if units in {adjustment.units_before, target}:
+        return Write(target - units, restate_price=adjustment.restates_price)
+    detail = (
+        f"service {seen.service} has {units} units on {adjustment.effective_on}; the change goes "
+        f"from {adjustment.units_before} to {target}"
+    )
+    return Drift(Block(Reason.UNITS_DRIFTED, detail))
+
+
+def _judge_missing_service(adjustment: ServiceAdjustment, seen: Units) -> Verdict:
+    if adjustment.units_before:
+        detail = (
+            f"the contract does not have the service that should have "
+            f"{adjustment.units_before} units"
+        )
+        return Drift(Block(Reason.UNITS_DRIFTED, detail))
+    return Write(adjustment.units_after, restate_price=True, repeats_service=seen.others > 0)
+
+
+def _units_at_opening(adjustment: ServiceAdjustment, seen: Units) -> int:
+    """An opening asks what the PSA holds today, not on a day long before we looked."""
+    return units_on(seen.rows, max(adjustment.effective_on, adjustment.recorded_on))
+
+
+def _price_stands(adjustment: ServiceAdjustment, seen: Units, *, answered: bool) -> bool:
+    """Whether a price that has to be restated is there already.
+
+    Rows show the price of one unit or of all of them, depending on the tenant; both are accepted.
+    A tenant that shows none is believed when it said yes to our write.
+    """
+    if not adjustment.restates_price or adjustment.units_after == 0:
+        return True
+    shown = [r for r in _covering(seen.rows, adjustment.effective_on) if r.price is not None]
+    if not shown:
+        return answered
+    price = adjustment.unit_price
+    return any(row.price in {price, EXACT.multiply(price, Decimal(row.units))} for row in shown)
+
+
+def units_on(rows: Sequence[UnitRow], day: date) -> int:
+    """The units in force on a day, in either of the two ways tenants keep their rows.
+
+    Total rows hand over: a row ends where its successor starts, and the successor counts. Delta
+    rows run side by side, and their sum counts. A day that no row covers has no units.
+    """
+    covering = _covering(rows, day)
+    if not covering:
+        return 0
+    if rows_are_deltas(rows):
+        return sum(row.units for row in covering)
+    return max(covering, key=lambda row: (row.starts_on, row.id)).units
+
+
+def rows_are_deltas(rows: Sequence[UnitRow]) -> bool:
+    """Whether two rows run side by side for more than the day of a hand-over.
+
+    A row that ends on the day it starts was handed over at once (two changes on one day).
+    """
+    lasting = sorted(
+        (row for row in rows if row.starts_on < row.ends_on), key=lambda row: row.starts_on
+    )
+    return any(later.starts_on < earlier.ends_on for earlier, later in pairwise(lasting))
+
+
+def _covering(rows: Sequence[UnitRow], day: date) -> list[UnitRow]:
+    return [row for row in rows if row.starts_on <= day <= row.ends_on]

@@ -1,0 +1,110 @@
+"""From a fact to the operations it asks of one PSA: keys, targets, and what blocks them.
+
+The planner knows kinds of operation, not vendors: a PSA that takes additions gets the invoice, one
+that takes adjustments and charges gets licence changes at once and the rest with the invoice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+from psa_connector.domain.additions import AdditionRules, OpenAddition, draft_additions
+from psa_connector.domain.adjustments import draft_adjustment
+from psa_connector.domain.charges import draft_charges
+from psa_connector.domain.drafts import Draft, Planned
+from psa_connector.domain.mapping import Block, Place, Reason, product_for, product_keys
+from psa_connector.domain.operations import OperationKind, kind_of
+from psa_connector.domain.push_keys import push_key
+from shared.contracts.invoicing import InvoiceFinalised
+from shared.contracts.rating import ChargeKind, LicenceChangeRated
+
+Fact: TypeAlias = InvoiceFinalised | LicenceChangeRated
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRules:
+    """What a connection takes and how."""
+
+    kinds: frozenset[OperationKind]
+    additions: AdditionRules = field(default_factory=AdditionRules)
+    allow_partial: bool = False  # deliver the good lines of an invoice with a blocked one
+
+
+def plan(
+    fact: Fact,
+    place: Place,
+    *,
+    rules: PlanRules,
+    mapped: Mapping[str, str],
+    still_open: Sequence[OpenAddition] = (),
+) -> tuple[Planned, ...]:
+    """What this PSA must be asked for; the same for the same fact and mappings, every time."""
+    match fact:
+        case LicenceChangeRated():
+            drafts = _licence_change(fact, rules, mapped)
+        case InvoiceFinalised():
+            drafts = _invoice(fact, rules, mapped, still_open)
+    planned = tuple(_keyed(draft, place) for draft in drafts)
+    return planned if rules.allow_partial else _all_or_report(planned)
+
+
+def wanted_product_keys(fact: Fact) -> frozenset[str]:
+    """Every product mapping that the plan of this fact may ask for."""
+    match fact:
+        case LicenceChangeRated():
+            return frozenset(product_keys(fact.product.key, ChargeKind.RECURRING))
+        case InvoiceFinalised():
+            lines = (product_keys(line.product_key, line.kind) for line in fact.lines)
+            taxes = (product_keys(f"tax:{total.name}", "tax") for total in fact.taxes)
+            return frozenset(key for keys in (*lines, *taxes) for key in keys)
+
+
+def target_of(draft: Draft, place: Place) -> str:
+    """The unit of ordering: an agreement or contract; for adjustments one service on it."""
+    if kind_of(draft.operation) is OperationKind.SERVICE_ADJUSTMENT:
+        return f"{place.target_id}/{draft.subscription_id}"
+    return place.target_id
+
+
+def _licence_change(
+    entry: LicenceChangeRated, rules: PlanRules, mapped: Mapping[str, str]
+) -> list[Draft]:
+    if OperationKind.SERVICE_ADJUSTMENT not in rules.kinds:
+        return []
+    product = product_for(entry.product.key, ChargeKind.RECURRING, mapped)
+    draft = draft_adjustment(entry, product)
+    return [draft] if draft else []
+
+
+def _invoice(
+    invoice: InvoiceFinalised,
+    rules: PlanRules,
+    mapped: Mapping[str, str],
+    still_open: Sequence[OpenAddition],
+) -> list[Draft]:
+    if OperationKind.ADDITION in rules.kinds:
+        return draft_additions(invoice, mapped=mapped, still_open=still_open, rules=rules.additions)
+    if OperationKind.CONTRACT_CHARGE in rules.kinds:
+        return draft_charges(invoice, mapped)
+    return []
+
+
+def _keyed(draft: Draft, place: Place) -> Planned:
+    return Planned(
+        key=push_key(place.connection_id, draft.key_kind, draft.source_id),
+        target=target_of(draft, place),
+        draft=draft,
+        block=draft.block,
+    )
+
+
+def _all_or_report(planned: tuple[Planned, ...]) -> tuple[Planned, ...]:
+    """One blocked line blocks its invoice (G6); the others say which line it is."""
+    reported = next(((item, item.block) for item in planned if item.block is not None), None)
+    if reported is None:
+        return planned
+    culprit, block = reported
+    companion = Block(Reason.INVOICE_BLOCKED, f"{culprit.draft.source_id}: {block.reason}")
+    return tuple(replace(item, block=item.block or companion) for item in planned)
