@@ -170,7 +170,9 @@ def instant_of(text: str) -> datetime:
     """
     us = _US_TIME.fullmatch(text.strip())
     try:
-        found = _from_us(us) if us else datetime.fromisoformat(text.strip())
+        # Some published resources print `08: 00: 00`.
+        iso = text.strip().replace(": ", ":")
+        found = _from_us(us) if us else datetime.fromisoformat(iso)
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise Invalid("time_malformed", f"{text[:60]!r} is not a time") from error
