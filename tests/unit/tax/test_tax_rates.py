@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from shared.kernel.errors import Conflict, Invalid
 from tax.clients.table import CATEGORIES, parse, read_shipped
-from tax.domain.rates import Origin, Rate, RateTable, next_version
+from tax.domain.rates import Origin, Rate, RateTable, versioned
 
 SHIPPED = read_shipped()
 TODAY_BY_ANOTHER_SOURCE = Path(__file__).with_name("eu_standard_vat_2026-09-29.csv")
@@ -129,18 +129,27 @@ def test_a_rate_is_a_fraction(fraction: str) -> None:
 
 
 def test_entering_the_same_row_twice_says_nothing_new() -> None:
-    """Repeating a PUT makes no version."""
-    known = [row("0.19", date(2026, 1, 1))]
+    """Repeating a PUT makes no version; the answer is the row as it is kept."""
+    known = [row("0.20", date(2026, 1, 1)), row("0.19", date(2026, 1, 1), version=2)]
 
-    assert next_version(known, row("0.190", date(2026, 1, 1))) is None
+    assert known[1] == versioned(known, row("0.190", date(2026, 1, 1)))
 
 
 def test_entering_another_rate_for_the_same_day_is_a_new_version() -> None:
-    """Nothing is overwritten."""
+    """Nothing is overwritten, and going back to an older figure is a version, too."""
     known = [row("0.19", date(2026, 1, 1)), row("0.20", date(2026, 1, 1), version=2)]
 
-    assert next_version(known, row("0.19", date(2026, 1, 1))) == 3
-    assert next_version(known, row("0.21", date(2027, 1, 1))) == 1
+    assert row("0.19", date(2026, 1, 1), version=3) == versioned(
+        known, row("0.19", date(2026, 1, 1))
+    )
+
+
+def test_another_day_begins_its_own_versions() -> None:
+    """A later day under the same id is a new row of the same series."""
+    known = [row("0.19", date(2026, 1, 1), version=4)]
+    entered = row("0.21", date(2027, 1, 1))
+
+    assert entered == versioned(known, entered)
 
 
 def test_a_rate_id_keeps_its_place() -> None:
@@ -148,20 +157,21 @@ def test_a_rate_id_keeps_its_place() -> None:
     known = [row("0.19", date(2026, 1, 1))]
 
     with pytest.raises(Conflict) as refused:
-        next_version(known, replace(known[0], category="usage"))
+        versioned(known, replace(known[0], category="usage"))
 
     assert refused.value.code == "rate_id_taken"
 
 
 def test_two_ids_cannot_decide_the_same_day() -> None:
-    """Which of them would apply could not be explained."""
+    """Which of them would apply could not be explained; different days are no question."""
     known = [row("0.19", date(2026, 1, 1))]
+    later = row("0.20", date(2026, 7, 1), rate_id="other")
 
     with pytest.raises(Conflict) as refused:
-        next_version(known, row("0.20", date(2026, 1, 1), rate_id="other"))
+        versioned(known, row("0.20", date(2026, 1, 1), rate_id="other"))
 
     assert refused.value.code == "rate_overlaps"
-    assert next_version(known, row("0.20", date(2026, 7, 1), rate_id="other")) == 1
+    assert later == versioned(known, later)
 
 
 @given(

@@ -83,7 +83,9 @@ def router(database: Database, shipped: Shipped) -> APIRouter:
     async def put_rate(rate_id: RateId, body: RateBody, caller: Prices) -> RateRow:
         """Enter a rate. Rows never change: other content for the same day is a new version, and
         repeating a row makes none. Drafts held for want of a rate are determined again."""
-        rate = Rate(rate_id=rate_id, **body.model_dump())
+        rate = Rate(
+            rate_id, body.jurisdiction, body.category, body.name, body.rate, body.valid_from
+        )
         async with database.transaction(actor=caller.subject) as tx:
             return _row(await handlers.enter_rate(tx, rate))
 
