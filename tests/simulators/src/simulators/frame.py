@@ -53,11 +53,12 @@ class World:
     clock: Clock
     base_url: str  # where all simulators are served, without a slash at the end
     home: Path | None = None
+    key_directory: Path | None = None  # where keys are kept when not under `home`
     http: httpx.AsyncClient = field(default_factory=_plain_client)
 
     @property
     def keys(self) -> Path | None:
-        return self.home / "keys" if self.home else None
+        return self.key_directory or (self.home / "keys" if self.home else None)
 
     def state_path(self, name: str) -> Path | None:
         return self.home / "simulators" / f"{name}.json" if self.home else None

@@ -15,7 +15,10 @@ def rsa_key(directory: Path | None, name: str) -> rsa.RSAPrivateKey:
     """The key of that name, created when it is not there; without a directory, a fresh one."""
     path = directory / f"{name}.key.pem" if directory else None
     if path is not None and path.exists():
-        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+        # We wrote it; checking its primes again would take a tenth of a second at each start.
+        key = serialization.load_pem_private_key(
+            path.read_bytes(), password=None, unsafe_skip_rsa_key_validation=True
+        )
         if isinstance(key, rsa.RSAPrivateKey):
             return key
         raise ValueError(f"{path} does not hold an RSA key")

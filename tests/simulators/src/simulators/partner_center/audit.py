@@ -29,31 +29,35 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What was done to which resource; `error_code` makes it a failed attempt."""
+    """What was done to which resource; a `refusal` makes it a failed attempt."""
 
     resource_type: str
     operation_type: str
     resource_id: str
     before: Document | None = None
     after: Document | None = None
-    error_code: int | None = None
+    refusal: Refusal | None = None
     data: tuple[tuple[str, str | None], ...] = ()
 
 
 class AuditTrail:
     def __init__(self, books: Books) -> None:
         self._books = books
+        self._taken = {(r.resource_id, r.at) for r in books.audit_records}
 
     def record(
         self, activity: Activity, actor: Actor, customer: Customer | None, at: datetime
     ) -> AuditRecord:
         tenant = customer.tenant_id if customer else self._books.tenants[0].id
         data = list(activity.data)
-        if activity.error_code is not None:
-            data.append(("ErrorCode", str(activity.error_code)))
+        if activity.refusal is not None:
+            data.append(("ErrorCode", str(activity.refusal.code)))
+            data.append(("ErrorDescription", activity.refusal.description))
+        at = self._free_instant(activity.resource_id, at)
         correlation = actor.correlation_id or self._books.next_id("correlation")
         record = AuditRecord(
-            id=self._new_id(tenant, activity, at),
+            id=_new_id(tenant, activity, at),
+            resource_id=activity.resource_id,
             tenant_id=tenant,
             customer_id=customer.id if customer else None,
             customer_name=customer.name if customer else "",
@@ -65,7 +69,7 @@ class AuditTrail:
             operation_type=activity.operation_type,
             correlation_id=correlation,
             at=at,
-            status="succeeded" if activity.error_code is None else "failed",
+            status="succeeded" if activity.refusal is None else "failed",
             data=data,
         )
         self._books.add_audit(record)
@@ -89,13 +93,12 @@ class AuditTrail:
         ]
         return sorted(found, key=lambda r: (r.at, r.id), reverse=True)
 
-    def _new_id(self, tenant: str, activity: Activity, at: datetime) -> str:
-        """`<partner>_<resource>_<operation>_<ticks>`; the last tick steps on when it is taken."""
-        stem = f"{tenant}_{activity.resource_id}_{activity.operation_type.replace('_', '')}"
-        tick = ticks(at)
-        while self._books.audit_record(f"{stem}_{tick}") is not None:
-            tick += 1
-        return f"{stem}_{tick}"
+    def _free_instant(self, resource_id: str, at: datetime) -> datetime:
+        """Simulated time stands still between two changes; real time would not, so step on."""
+        while (resource_id, at) in self._taken:
+            at += timedelta(microseconds=1)
+        self._taken.add((resource_id, at))
+        return at
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,12 @@ class AuditQuery:
             raise Refusal(3000)
         held, wanted = values[self.field].lower(), self.value.lower()
         return wanted in held if self.operator == "substring" else wanted == held
+
+
+def _new_id(tenant: str, activity: Activity, at: datetime) -> str:
+    """`<partner>_<resource>_<operation>_<ticks>`."""
+    operation = activity.operation_type.replace("_", "")
+    return f"{tenant}_{activity.resource_id}_{operation}_{ticks(at)}"
 
 
 def audit_resource(record: AuditRecord) -> Document:

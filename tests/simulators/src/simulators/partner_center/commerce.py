@@ -29,7 +29,7 @@ from simulators.partner_center.refusals import Refusal
 from simulators.partner_center.rules import Change, apply
 from simulators.partner_center.terms import plan_fits
 
-Announce = Callable[[Subscription, AuditRecord | None, datetime], None]
+Announce = Callable[[Subscription, AuditRecord], None]
 """Called after a subscription has changed; sends the webhook."""
 
 
@@ -72,12 +72,12 @@ class Commerce:
             apply(changed, change, at)
         except Refusal as refusal:
             wished = before | _wished(change)
-            self._record(subscription, (before, wished), actor, customer, at, refusal.code)
+            self._record(subscription, (before, wished), actor, customer, at, refusal)
             raise
         self._books.put_subscription(changed)
         after = resources.subscription(changed, at)
         record = self._record(changed, (before, after), actor, customer, at)
-        self._announce(changed, record, at)
+        self._announce(changed, record)
         return record
 
     def purchase(
@@ -102,7 +102,7 @@ class Commerce:
         for subscription in bought:
             self._books.put_subscription(subscription)
             if self._books.switches.purchase_webhooks:
-                self._announce(subscription, record, at)
+                self._announce(subscription, record)
         return order, bought
 
     def tick(self, now: datetime) -> list[Document]:
@@ -133,7 +133,7 @@ class Commerce:
             customer = self._books.customer(subscription.customer_id)
             after = resources.subscription(changed, due.at)
             record = self._record(changed, (before, after), Actor(), customer, due.at)
-            self._announce(changed, record, due.at)
+            self._announce(changed, record)
         return changed
 
     def _record(
@@ -143,7 +143,7 @@ class Commerce:
         actor: Actor,
         customer: Customer,
         at: datetime,
-        error_code: int | None = None,
+        refusal: Refusal | None = None,
     ) -> AuditRecord:
         activity = Activity(
             "subscription",
@@ -151,7 +151,7 @@ class Commerce:
             subscription.id,
             before=values[0],
             after=values[1],
-            error_code=error_code,
+            refusal=refusal,
             data=(("SubscriptionId", subscription.id), ("OrderId", subscription.order_id)),
         )
         return self._audit.record(activity, actor, customer, at)

@@ -55,17 +55,15 @@ class Notifications:
         self.deliveries = Deliveries(simulator, self._headers)
         self.books = Books()
 
-    def subscription_updated(
-        self, subscription: Subscription, record: AuditRecord | None, at: datetime
-    ) -> None:
+    def subscription_updated(self, subscription: Subscription, record: AuditRecord) -> None:
         customer = self.books.customer(subscription.customer_id)
         uri = f"{PUBLIC_BASE}/webhooks/v1/customers/{customer.id}/subscriptions/{subscription.id}"
-        event = _event("subscription-updated", uri, "subscription", record, at)
+        event = _event("subscription-updated", uri, "subscription", record, record.at)
         self._post(customer.tenant_id, event)
 
-    def invoice_ready(self, invoice: Invoice, record: AuditRecord, at: datetime) -> None:
+    def invoice_ready(self, invoice: Invoice, record: AuditRecord) -> None:
         uri = f"{PUBLIC_BASE}/v1/invoices/{invoice.id}"
-        self._post(invoice.tenant_id, _event("invoice-ready", uri, "invoice", record, at))
+        self._post(invoice.tenant_id, _event("invoice-ready", uri, "invoice", record, record.at))
 
     def test_created(self, tenant_id: str, correlation_id: str, at: datetime) -> Delivery | None:
         uri = f"{PUBLIC_BASE}/webhooks/v1/registration/validationEvents/{correlation_id}"

@@ -241,6 +241,7 @@ class Cart(Record):
 
 class AuditRecord(Record):
     id: str
+    resource_id: str
     tenant_id: str
     customer_id: str | None
     customer_name: str = ""

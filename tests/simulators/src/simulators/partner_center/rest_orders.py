@@ -78,7 +78,10 @@ class OrdersApi:
 
     async def _create_order(self, request: Request) -> Answer:
         body = _camel(call_of(request).json())
-        lines = [{**_camel(line), "catalogItemId": _offer(line)} for line in body["lineItems"]]
+        shared = {"billingCycle": body.get("billingCycle", "monthly")}
+        lines = [
+            {**shared, **_camel(line), "catalogItemId": _offer(line)} for line in body["lineItems"]
+        ]
         return Answer.of(201, resources.order(self._buy(request, lines)))
 
     async def _orders(self, request: Request) -> Answer:

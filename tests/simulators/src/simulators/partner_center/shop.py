@@ -53,4 +53,4 @@ class Shop:
             "invoice", "ready_invoice", invoice.id, data=(("InvoiceNumber", invoice.id),)
         )
         record = self.audit.record(activity, Actor(), None, self.now)
-        self.notifications.invoice_ready(invoice, record, self.now)
+        self.notifications.invoice_ready(invoice, record)
