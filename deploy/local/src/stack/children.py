@@ -129,6 +129,10 @@ class Running:
             return False
         return True
 
+    def disown(self) -> None:
+        """Leave the child to another process, which will end it; nothing waits for it here."""
+        self._process.returncode = 0  # else Popen warns of a child that outlives it
+
     def last_lines(self) -> list[str]:
         """The end of what this run of the child wrote."""
         with self.log.open("rb") as file:

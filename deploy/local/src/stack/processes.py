@@ -73,20 +73,7 @@ class Supervisor:
         self._running[child.name] = running
         self.crashes.pop(child.name, None)
         self._pid_files.write(child, running.pid)
-        await self._until_ready(running)
-
-    async def _until_ready(self, running: Running) -> None:
-        try:
-            async with asyncio.timeout(running.child.ready_within_s):
-                while not await running.child.ready.holds():
-                    if running.exit_code is not None:
-                        break
-                    await asyncio.sleep(_POLL_S)
-        except TimeoutError:
-            raise running.crash() from None
-        if running.exit_code is not None:
-            raise running.crash()
-        running.is_ready = True
+        await until_ready(running)
 
     async def _watch(self) -> None:
         while True:
@@ -150,3 +137,22 @@ class Supervisor:
 
 async def _ended(running: Running, within_s: float) -> bool:
     return await asyncio.to_thread(running.ended, within_s)
+
+
+async def until_ready(running: Running) -> None:
+    """Wait until the child says it is ready.
+
+    Raises:
+        StackError: when it ends before, or takes longer than its time.
+    """
+    try:
+        async with asyncio.timeout(running.child.ready_within_s):
+            while not await running.child.ready.holds():
+                if running.exit_code is not None:
+                    break
+                await asyncio.sleep(_POLL_S)
+    except TimeoutError:
+        raise running.crash() from None
+    if running.exit_code is not None:
+        raise running.crash()
+    running.is_ready = True
