@@ -1,0 +1,3 @@
+"""Wiring only: the fixtures live in `support/`."""
+
+pytest_plugins = ["support.servers"]
