@@ -1,0 +1,241 @@
+"""The charges and log entries that the history of one licence subscription should have made.
+
+One recurring charge per charge cycle, with the quantity of its first day; one proration per change
+that takes effect later in a cycle. A change of price or product inside a cycle is two prorations:
+the old units at the old price until then, the new units at the new price from then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+
+from rating.domain import licence_log
+from rating.domain.cycles import (
+    begins_on_boundary,
+    bill_on,
+    boundary_for,
+    charge_cycle,
+    charge_starts,
+)
+from rating.domain.desired import Desired, Draft, Hold, charge_id
+from rating.domain.licence_log import Leg, Priced
+from rating.domain.ownership import owner_of_change, owner_of_cycle
+from rating.domain.pricing import PriceBook, UnitPrice, licence_price
+from rating.domain.proration import Coefficient, rest_of_cycle, whole_cycle
+from rating.domain.timeline import State, Step, Timeline
+from shared.contracts.envelope import PeriodField
+from shared.contracts.ingest import ChangeKind
+from shared.contracts.invoicing import ContractChanged
+from shared.contracts.rating import ChargeKind, ChargeRated
+from shared.kernel.errors import Held
+from shared.kernel.money import EXACT, Rounding, exponent, round_to, to_decimal
+
+LEGS = ("", "from", "to")
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """A contract among its customer's contracts, the prices, and how far cycles were closed."""
+
+    contract: ContractChanged
+    siblings: Sequence[ContractChanged]  # all contracts of the customer, this one included
+    book: PriceBook
+    through: date | None = None  # the latest boundary an invoice run closed
+
+    def price(self, state: State) -> UnitPrice:
+        return licence_price(self.book, self.contract, state.product, state.term_start)
+
+
+def licence_charges(terms: Terms, timeline: Timeline) -> Desired:
+    """What the contract owes for one subscription, as far as the facts and prices tell."""
+    draft = Draft()
+    if terms.through is not None:
+        for state in timeline.terms:
+            _recurring(draft, terms, timeline, state, terms.through)
+    for step in timeline.steps:
+        _change(draft, terms, step)
+    if not timeline.impossible:
+        return draft.done()
+    waits = Draft(held=draft.held | {charge.charge_id for charge in draft.charges})
+    detail = "the known changes sum to less than no seats; one of them is missing"
+    waits.hold(Hold("quantity_negative", _object(timeline), timeline.subscription_id, detail))
+    return waits.done()
+
+
+def _recurring(draft: Draft, terms: Terms, timeline: Timeline, term: State, through: date) -> None:
+    contract = terms.contract
+    try:
+        starts = list(charge_starts(contract, term.product, term=term.term, through=through))
+    except Held as held:
+        draft.hold(Hold.of(held, object=_object(timeline), key=term.product.key))
+        return
+    for start in starts:
+        state = timeline.on(start)
+        if state.quantity == 0 or (state.product, state.term) != (term.product, term.term):
+            continue
+        if not _is_ours(terms, timeline.subscription_id, start):
+            continue
+        identity = charge_id(
+            contract.contract_id, ChargeKind.RECURRING, timeline.subscription_id, start
+        )
+        try:
+            price = terms.price(state)
+        except Held as held:
+            draft.hold(Hold.of(held, object=_object(timeline), key=state.product.key), identity)
+            continue
+        cycle = charge_cycle(contract, state.product, term=state.term, day=start)
+        figure = _Figure(identity, state.quantity, price, whole_cycle(cycle), start)
+        sources = (state.change_id,) if state.change_id else ()
+        draft.charges.append(
+            _charge(
+                terms, timeline.subscription_id, state, figure,
+                kind=ChargeKind.RECURRING, description=state.product_name, sources=sources,
+            )
+        )  # fmt: skip
+
+
+def _is_ours(terms: Terms, subscription_id: str, start: date) -> bool:
+    """Whether this contract bills the recurring charge that begins on `start`."""
+    on_boundary = begins_on_boundary(terms.contract, start)
+    owner_of = owner_of_cycle if on_boundary else owner_of_change
+    owner = owner_of(terms.siblings, subscription_id, start)
+    return owner is not None and owner.contract_id == terms.contract.contract_id
+
+
+def _change(draft: Draft, terms: Terms, step: Step) -> None:
+    change, contract = step.change, terms.contract
+    owner = owner_of_change(terms.siblings, change.subscription_id, step.day)
+    if owner is None or owner.contract_id != contract.contract_id:
+        return
+    if change.kind is ChangeKind.OPENING:
+        return  # what was there before we looked is not a change
+    try:
+        priced = _priced(terms, step)
+    except Held as held:
+        waiting = [_proration_id(terms, step, leg) for leg in LEGS]
+        hold = Hold.of(
+            held, object=f"subscription/{change.subscription_id}", key=step.after.product.key
+        )
+        draft.hold(hold, *waiting)
+        return
+    prorations = {}
+    for leg in priced.legs:
+        charge = _proration(terms, step, leg)
+        if charge is not None:
+            prorations[leg.name] = charge
+            draft.charges.append(charge)
+    draft.entries += licence_log.entries(contract, step, priced, prorations)
+
+
+def _priced(terms: Terms, step: Step) -> Priced:
+    """The step split into legs that each have one product and one price."""
+    before, after = step.before, step.after
+    new = terms.price(after)
+    single = Leg("", after, step.delta, new)
+    unchanged = (before.product, before.term_start) == (after.product, after.term_start)
+    if unchanged or before.quantity == 0:
+        return Priced(None if before.quantity == 0 else new, new, (single,))
+    old = terms.price(before)
+    if before.product == after.product and old.price == new.price:
+        return Priced(old, new, (single,))
+    legs = (Leg("from", before, -before.quantity, old), Leg("to", after, after.quantity, new))
+    return Priced(old, new, legs)
+
+
+def _proration(terms: Terms, step: Step, leg: Leg) -> ChargeRated | None:
+    """The charge of one leg; None where it has nothing to charge."""
+    if leg.delta == 0:
+        return None
+    state = leg.state
+    cycle = charge_cycle(terms.contract, state.product, term=state.term, day=step.day)
+    coefficient = rest_of_cycle(cycle, step.day)
+    if coefficient is None:
+        return None
+    figure = _Figure(
+        _proration_id(terms, step, leg.name), leg.delta, leg.price, coefficient, step.day
+    )
+    why = {"": "", "from": ", the old price until then", "to": ", the new price from then"}
+    return _charge(
+        terms, step.change.subscription_id, state, figure,
+        kind=ChargeKind.PRORATION, sources=(step.change.change_id,),
+        description=f"{state.product_name}, {leg.delta:+d} from {step.day}{why[leg.name]}",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Figure:
+    """Quantity × price × share, and the day that decides when it is billed."""
+
+    charge_id: str
+    quantity: int
+    price: UnitPrice
+    coefficient: Coefficient
+    day: date
+
+    @property
+    def exact(self) -> Fraction:
+        return self.quantity * Fraction(self.price.price) * self.coefficient.share
+
+    @property
+    def cost(self) -> Decimal:
+        """The provider truncates the unit price of a part of a cycle, then multiplies by seats."""
+        unit = self.price.cost
+        if not self.coefficient.is_whole:
+            part = Fraction(unit) * self.coefficient.share
+            unit = round_to(part, exponent(self.price.cost_currency), Rounding.DOWN)
+        return EXACT.multiply(unit, Decimal(self.quantity))
+
+
+def _charge(
+    terms: Terms,
+    subscription_id: str,
+    state: State,
+    figure: _Figure,
+    *,
+    kind: ChargeKind,
+    description: str,
+    sources: tuple[str, ...],
+) -> ChargeRated:
+    contract = terms.contract
+    coefficient = figure.coefficient
+    is_share = kind is ChargeKind.PRORATION or not coefficient.is_whole
+    return ChargeRated(
+        charge_id=figure.charge_id,
+        revision=1,
+        kind=kind,
+        contract_id=contract.contract_id,
+        customer_id=contract.provider_customer_id,
+        subscription_id=subscription_id,
+        product=licence_log.product_of(state),
+        description=description,
+        quantity=Decimal(figure.quantity),
+        currency=contract.currency,
+        amount=round_to(figure.exact, exponent(contract.currency), Rounding.HALF_AWAY),
+        amount_exact=to_decimal(figure.exact),
+        cost=figure.cost,
+        cost_currency=figure.price.cost_currency,
+        service_period=PeriodField.of(coefficient.period),
+        bill_on=bill_on(contract, boundary_for(contract, figure.day)),
+        price=figure.price.basis,
+        proration=coefficient.basis() if is_share else None,
+        source_ids=sources,
+    )
+
+
+def _proration_id(terms: Terms, step: Step, leg: str) -> str:
+    change = step.change
+    return charge_id(
+        terms.contract.contract_id,
+        ChargeKind.PRORATION,
+        change.subscription_id,
+        change.change_id,
+        leg,
+    )
+
+
+def _object(timeline: Timeline) -> str:
+    return f"subscription/{timeline.subscription_id}"

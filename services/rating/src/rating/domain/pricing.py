@@ -1,0 +1,168 @@
+"""What one seat costs the customer, and us, for one charge cycle of one term.
+
+A term keeps its price: the rule and the list price are those of the day the term started, or of the
+day the contract started where that is later. Without a rule the price is the list price.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from fractions import Fraction
+
+from rating.domain import rules
+from rating.domain.rules import CostPlus, Discount, Fixed, ListPrice, Rule, RuleKind, Scope
+from shared.contracts.ingest import LicenceProduct
+from shared.contracts.invoicing import ContractChanged
+from shared.contracts.rating import PriceBasis
+from shared.kernel.errors import Held
+from shared.kernel.money import Rounding, exponent, round_to
+
+DEFAULT_RULE = "list-price"  # version 0: what applies where nobody agreed anything else
+
+
+@dataclass(frozen=True, slots=True)
+class SheetRow:
+    """A price of one provider sheet; `effective_until` is exclusive."""
+
+    sheet_id: str
+    market: str
+    currency: str
+    product_key: str
+    segment: str
+    unit_price: Decimal
+    erp_price: Decimal
+    effective_from: date
+    effective_until: date | None
+    fetched_at: datetime
+
+    def covers(self, day: date) -> bool:
+        return self.effective_from <= day and (
+            self.effective_until is None or day < self.effective_until
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class UnitPrice:
+    """The price of one seat for one whole charge cycle."""
+
+    price: Decimal
+    cost: Decimal
+    cost_currency: str
+    basis: PriceBasis
+
+
+@dataclass(frozen=True, slots=True)
+class PriceBook:
+    """The sheet rows and rules that some contracts may need."""
+
+    rules: tuple[Rule, ...] = ()
+    rows: Mapping[tuple[str, str], tuple[SheetRow, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, rules: Iterable[Rule], rows: Iterable[SheetRow]) -> PriceBook:
+        by_product: dict[tuple[str, str], tuple[SheetRow, ...]] = {}
+        for row in rows:
+            key = (row.product_key, row.segment)
+            by_product[key] = (*by_product.get(key, ()), row)
+        return cls(tuple(rules), by_product)
+
+    def rows_of(self, product: LicenceProduct) -> tuple[SheetRow, ...]:
+        return self.rows.get((product.key, product.segment), ())
+
+
+def licence_price(
+    book: PriceBook, contract: ContractChanged, product: LicenceProduct, term_start: date
+) -> UnitPrice:
+    """The price of a seat of `product` in the term that began on `term_start`.
+
+    Raises:
+        Held: `unknown_product`, `no_price_in_currency`, `no_price_on_date`.
+    """
+    as_of = max(term_start, contract.starts_on)
+    rows = book.rows_of(product)
+    if not rows:
+        raise Held("unknown_product", f"no price sheet has {product.key} ({product.segment})")
+    subject = Scope(
+        RuleKind.LICENCE,
+        contract_id=contract.contract_id,
+        customer_id=contract.provider_customer_id,
+        product_key=product.key,
+    )
+    rule = rules.select(book.rules, subject, as_of)
+    row = _row_on([r for r in rows if r.currency == contract.currency], as_of)
+    price = _customer_price(rule, row, contract, product, as_of)
+    cost = _cost_row(rows, contract.currency, term_start, as_of)
+    return UnitPrice(
+        price=price,
+        cost=cost.unit_price,
+        cost_currency=cost.currency,
+        basis=PriceBasis(
+            rule_id=rule.rule_id if rule else DEFAULT_RULE,
+            rule_version=rule.version if rule else 0,
+            rule_text=rules.text(rule.price if rule else ListPrice()),
+            unit_price=price,
+            unit_cost=cost.unit_price,
+            list_price=row.erp_price if row else None,
+            price_as_of=as_of,
+        ),
+    )
+
+
+def _customer_price(
+    rule: Rule | None,
+    row: SheetRow | None,
+    contract: ContractChanged,
+    product: LicenceProduct,
+    as_of: date,
+) -> Decimal:
+    price = rule.price if rule else ListPrice()
+    if isinstance(price, Fixed):
+        if price.currency != contract.currency:
+            raise Held(
+                "no_price_in_currency",
+                f"{rule.rule_id if rule else ''} is in {price.currency}, "
+                f"the contract in {contract.currency}",
+            )
+        return price.amount
+    if row is None:
+        raise Held(
+            "no_price_on_date",
+            f"no {contract.currency} price of {product.key} is in force on {as_of}",
+        )
+    match price:
+        case CostPlus(percent):
+            return _marked(row.unit_price, percent, contract.currency)
+        case Discount(percent):
+            return _marked(row.erp_price, -percent, contract.currency)
+        case _:
+            return row.erp_price
+
+
+def _marked(base: Decimal, percent: Decimal, currency: str) -> Decimal:
+    """A published unit price has whole minor units: it is printed and multiplied by seats."""
+    exact = Fraction(base) * (1 + Fraction(percent) / 100)
+    return round_to(exact, exponent(currency), Rounding.HALF_AWAY)
+
+
+def _row_on(rows: Iterable[SheetRow], day: date) -> SheetRow | None:
+    """The row in force: the latest to take effect, in the sheet that was fetched last."""
+    return max(
+        (row for row in rows if row.covers(day)),
+        key=lambda r: (r.effective_from, r.fetched_at, r.market, r.sheet_id),
+        default=None,
+    )
+
+
+def _cost_row(rows: Iterable[SheetRow], currency: str, term_start: date, as_of: date) -> SheetRow:
+    """What we pay is locked since the term began. Sheets that old may never have been read; then
+    the nearest later one is our best knowledge of a cost that the provider's invoice will correct.
+    """
+    own = [r for r in rows if r.currency == currency]
+    candidates = own or list(rows)
+    found = _row_on(candidates, term_start) or _row_on(candidates, as_of)
+    return found or min(
+        candidates, key=lambda r: (r.effective_from, r.currency, r.market, r.sheet_id)
+    )
