@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from shared.runtime.postgres import Reader
 
 MIGRATION_LOCK = 0x7E0A1EB1
+_ENVIRONMENT = Path(__file__).parent / "migration_environment"
 _RUNTIME = Path(__file__).parent / "migrations"
 
 CURRENT_VERSION = "SELECT version_num FROM alembic_version"
@@ -65,7 +66,7 @@ def _config(url: str, package: str) -> Config:
         raise RuntimeError(f"{package} is not a regular package")
     own = Path(service.__file__).parent / "migrations"
     config = Config()
-    config.set_main_option("script_location", str(_RUNTIME))
+    config.set_main_option("script_location", str(_ENVIRONMENT))
     config.set_main_option("path_separator", "newline")
     config.set_main_option("version_locations", f"{_RUNTIME}\n{own}")
     config.attributes["url"] = _psycopg(url)
