@@ -258,8 +258,12 @@ class Consumer:
             before_sleep=self._note_retry,
             reraise=True,
         )
+
+        async def attempt() -> Outcome:  # tenacity awaits coroutine functions, not lambdas
+            return await attempt_once()
+
         try:
-            return await retrying(attempt_once)
+            return await retrying(attempt)
         finally:
             if retrying.statistics.get("attempt_number", 1) > 1:
                 self.state.retrying -= 1
