@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from simulators.connectwise.contract import ConnectWiseContract
-from simulators.vendor_openapi import Problem
+from simulators.contract_problems import Problem
 
 SAMPLES = Path(__file__).parents[1] / "vendors" / "samples" / "connectwise"
 SPACED_BY_HAND = "dateAcquired"  # the recording has blanks inside this instant

@@ -10,26 +10,21 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator, ValidationError
+from jsonschema import Draft202012Validator
 
 from simulators.contract import Contract
+from simulators.contract_problems import Problem, field_rules, problems_of
 from simulators.exact_json import Document
 from simulators.http_messages import Answer, Call
 from simulators.openapi_schema import json_schema, reference
 
 _HERE = Path(__file__).resolve()
-_NAMES = {
-    "maxLength": "length",
-    "minimum": "range",
-    "maximum": "range",
-    "pattern": "format",
-    "anyOf": "one_of",
-}
 
 
 def vendor_document(file_name: str) -> Document:
@@ -37,23 +32,6 @@ def vendor_document(file_name: str) -> Document:
     folder = os.environ.get("TIEOUT_SIM_CONTRACTS", _HERE.parents[3] / "contracts" / "vendors")
     document: Document = json.loads((Path(folder) / file_name).read_text())
     return document
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing wrong with a message. `kind` is the schema rule, or one of ours."""
-
-    kind: str
-    field: str
-    message: str
-
-    @property
-    def harmless(self) -> bool:
-        """The vendor does not notice: it ignores the field."""
-        return self.kind in ("unknown", "derived")
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.field}: {self.message}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +47,42 @@ Relative = Callable[[Call], str | None]
 """The path below the API's base, or None when the call is not for the API."""
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A document made ready once for all simulators of this process."""
+
+    components: Document
+    requests: Document
+    answers: Document
+    operations: list[tuple[re.Pattern[str], Described]]
+    validators: dict[str, Draft202012Validator]
+
+
+@cache
+def prepared(file_name: str) -> Prepared:
+    document = vendor_document(file_name)
+    schemas: Document = document["components"]["schemas"]
+    return Prepared(
+        components=document["components"],
+        requests={n: json_schema(s, "request") for n, s in schemas.items()},
+        answers={n: json_schema(s, "answer") for n, s in schemas.items()},
+        operations=sorted(_described(document), key=_literals_first),
+        validators={},
+    )
+
+
 class OpenApiContract(Contract):
     """Holds calls and answers to an OpenAPI document whose base path may move."""
 
-    def __init__(self, document: Document, relative: Relative) -> None:
+    def __init__(self, file_name: str, relative: Relative) -> None:
         super().__init__(())
         self._relative = relative
-        self._parameters = document["components"].get("parameters", {})
-        self._responses = document["components"].get("responses", {})
-        self._schemas: Document = document["components"]["schemas"]
-        self._requests = {n: json_schema(s, "request") for n, s in self._schemas.items()}
-        self._answers = {n: json_schema(s, "answer") for n, s in self._schemas.items()}
-        self._described = sorted(_described(document), key=_literals_first)
-        self._ready: dict[str, Draft202012Validator] = {}
+        ready = prepared(file_name)
+        self._parameters = ready.components.get("parameters", {})
+        self._responses = ready.components.get("responses", {})
+        self._schemas: Document = ready.components["schemas"]
+        self._requests, self._answers = ready.requests, ready.answers
+        self._described, self._ready = ready.operations, ready.validators
 
     def described(self, call: Call) -> Described | None:
         path = self._relative(call)
@@ -168,7 +169,7 @@ class OpenApiContract(Contract):
         name = raw.get("$ref", "").rpartition("/")[2]
         if not name or not isinstance(value, dict):
             return found
-        return found + _field_rules(self._schemas[name], value, call.method)
+        return found + field_rules(self._schemas[name], value, call.method)
 
     def _answer_schema(self, operation: Described, answer: Answer) -> Document | None:
         responses = operation.body["responses"]
@@ -196,7 +197,7 @@ class OpenApiContract(Contract):
             validator = Draft202012Validator({**schema, "$defs": defs})
             if key:
                 self._ready[key] = validator
-        return [p for error in validator.iter_errors(value) for p in _problems_of(error)]
+        return [p for error in validator.iter_errors(value) for p in problems_of(error)]
 
 
 def _without_nulls(value: Any) -> Any:
@@ -215,45 +216,6 @@ def _described(document: Document) -> Iterator[tuple[re.Pattern[str], Described]
 
 def _literals_first(entry: tuple[re.Pattern[str], Described]) -> tuple[int, str]:
     return entry[1].template.count("{"), entry[1].template
-
-
-def _problems_of(error: ValidationError) -> list[Problem]:
-    where = ".".join(str(part) for part in error.absolute_path)
-    prefix = f"{where}." if where else ""
-    schema = error.schema
-    if error.validator == "additionalProperties" and isinstance(schema, Mapping):
-        instance: Document = dict(error.instance) if isinstance(error.instance, Mapping) else {}
-        extra = sorted(set(instance) - set(schema.get("properties", ())))
-        return [Problem("unknown", f"{prefix}{n}", f"{n} is not a known field") for n in extra]
-    if error.validator == "required":
-        name = error.message.split("'")[1]
-        return [Problem("required", f"{prefix}{name}", f"{name} is required")]
-    kind = str(error.validator)
-    return [Problem(_NAMES.get(kind, kind), where, error.message[:300])]
-
-
-def _field_rules(schema: Document, value: Document, method: str) -> list[Problem]:
-    found = [
-        Problem("derived", name, f"{name} is set by the vendor")
-        for name in value
-        if _is_derived(schema["properties"].get(name, {}), name)
-    ]
-    if method == "POST":
-        required: Sequence[str] = schema.get("x-required-on-create", ())
-        missing = [n for n in required if value.get(n) is None]
-        found += [Problem("required", name, f"{name} is required") for name in missing]
-        choices = schema.get("x-required-one-of", ())
-        if choices and not any(all(value.get(n) is not None for n in group) for group in choices):
-            listed = " or ".join("+".join(group) for group in choices)
-            found.append(Problem("one_of", listed, f"one of {listed} is required"))
-    else:
-        fixed = [n for n in value if schema["properties"].get(n, {}).get("x-create-only")]
-        found += [Problem("create_only", n, f"{n} cannot be changed") for n in fixed]
-    return found
-
-
-def _is_derived(field: Document, name: str) -> bool:
-    return bool(field.get("x-server-derived") or field.get("readOnly")) and name != "id"
 
 
 def _is_json(answer: Answer) -> bool:

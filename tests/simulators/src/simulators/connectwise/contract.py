@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from simulators.connectwise import patching
+from simulators.contract_problems import Problem
 from simulators.http_messages import Call
-from simulators.vendor_openapi import (
-    OpenApiContract,
-    Problem,
-    Relative,
-    vendor_document,
-)
+from simulators.vendor_openapi import OpenApiContract, Relative
 
 _MARK = "apis/3.0"
 
@@ -18,7 +14,7 @@ class ConnectWiseContract(OpenApiContract):
     """Holds PATCH operations to the schema of the record they change."""
 
     def __init__(self, relative: Relative) -> None:
-        super().__init__(vendor_document("connectwise.openapi.json"), relative)
+        super().__init__("connectwise.openapi.json", relative)
 
     def problems(self, call: Call) -> list[Problem]:
         found = super().problems(call)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from simulators.contract_problems import Problem
 from simulators.exact_json import Document
-from simulators.vendor_openapi import Problem
 
 ValueProblems = Callable[[str, Any], list[Problem]]
 

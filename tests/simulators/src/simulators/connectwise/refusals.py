@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from simulators.contract_problems import Problem
 from simulators.http_messages import Answer, Call
-from simulators.vendor_openapi import Problem
 
 _CODES = {"required": "MissingRequiredField", "length": "MaxLengthExceeded"}
 
