@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 
+from simulators.app import create_app
 from simulators.exact_json import Document, dumps, loads
+from simulators.frame import Switchboard, World
 from simulators.http_messages import Answer, Call, read_call
 from simulators.partner_center import PartnerCenter
 
@@ -52,9 +57,11 @@ class Receiver:
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self.statuses: list[int] = []  # of the next answers; 200 when empty
+        self.reached = asyncio.Event()  # something has come
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.calls.append(await read_call(scope, receive))
+        self.reached.set()
         status = self.statuses.pop(0) if self.statuses else 200
         await Answer(status)(scope, receive, send)
 
@@ -129,3 +136,16 @@ class Partner:
     async def settled(self) -> None:
         """All webhooks on their way have arrived or failed for good."""
         await self.simulator.shop.notifications.deliveries.settle()
+
+
+@asynccontextmanager
+async def signed_in(world: World) -> AsyncIterator[Partner]:
+    """Simulators of this world from start to end, without a seed."""
+    board: Switchboard = create_app(world, names=["partner_center"])
+    simulator = board.simulators[0]
+    assert isinstance(simulator, PartnerCenter)
+    transport = httpx.ASGITransport(app=board)
+    async with httpx.AsyncClient(transport=transport, base_url="http://sim") as http:
+        yield Partner(http, simulator)
+    assert [v for v in simulator.violations if v.side == "simulator"] == []
+    await board.aclose()

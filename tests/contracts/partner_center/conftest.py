@@ -10,10 +10,8 @@ import httpx
 import pytest
 
 from shared.kernel.clock import FrozenClock
-from simulators.app import create_app
-from simulators.frame import Switchboard, World
-from simulators.partner_center import PartnerCenter
-from support.partner_center import SEED, Partner, Receiver
+from simulators.frame import World
+from support.partner_center import SEED, Partner, Receiver, signed_in
 
 
 @pytest.fixture(scope="session")
@@ -32,16 +30,13 @@ def receiver() -> Receiver:
 
 
 @pytest.fixture
-async def partner(clock: FrozenClock, keys: Path, receiver: Receiver) -> AsyncIterator[Partner]:
-    outside = httpx.AsyncClient(transport=httpx.ASGITransport(app=receiver))
-    world = World(clock=clock, base_url="http://sim", key_directory=keys, http=outside)
-    board: Switchboard = create_app(world, names=["partner_center"])
-    simulator = board.simulators[0]
-    assert isinstance(simulator, PartnerCenter)
-    transport = httpx.ASGITransport(app=board)
-    async with outside, httpx.AsyncClient(transport=transport, base_url="http://sim") as http:
-        partner = Partner(http, simulator)
+async def world(clock: FrozenClock, keys: Path, receiver: Receiver) -> AsyncIterator[World]:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=receiver)) as outside:
+        yield World(clock=clock, base_url="http://sim", key_directory=keys, http=outside)
+
+
+@pytest.fixture
+async def partner(world: World) -> AsyncIterator[Partner]:
+    async with signed_in(world) as partner:
         await partner.pull("PUT", "/state", SEED)
         yield partner
-        assert [v for v in simulator.violations if v.side == "simulator"] == []
-        await board.aclose()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -217,8 +217,13 @@ class Deliveries:
             given = loads(await request.body())
             self.switches = Switches.model_validate({**self.switches.model_dump(), **given})
         listed = [asdict(d) for d in self.find(request.query_params.get("state"))]
-        switches = self.switches.model_dump(mode="json")
-        return Answer.of(200, {"switches": switches, "idle": self.idle, "deliveries": listed})
+        document = {
+            "switches": self.switches.model_dump(mode="json"),
+            "idle": self.idle,
+            "counts": Counter(d.state for d in self._all.values()),
+            "deliveries": listed,
+        }
+        return Answer.of(200, document)
 
     async def _release(self, request: Request) -> Answer:
         released = self.release(Release.model_validate(loads(await request.body() or b"{}")))

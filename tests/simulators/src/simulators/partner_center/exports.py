@@ -95,10 +95,8 @@ class Exports:
     def publish(
         self, name: str, tenant_id: str, lines: Iterable[Document], *, append: bool = False
     ) -> DataSet:
-        """A new version of a data set, replacing the old one or adding to it."""
-        known = self._data_sets.get((tenant_id, name))
-        held = (loads(row) for row in self._blobs.lines(known.blobs)) if known and append else ()
-        written = self._blobs.write((*held, *lines), self._cut())
+        """A new version of a data set, replacing the old one or adding blobs to it."""
+        written = self._blobs.write(lines, self._cut())
         data_set = DataSet(
             name=name,
             tenant_id=tenant_id,
@@ -106,6 +104,11 @@ class Exports:
             lines=written.lines,
             blobs=list(written.names),
         )
+        known = self._data_sets.get((tenant_id, name))
+        if known is not None and append:
+            data_set.version = sha256_hex(f"{known.version}+{written.version}".encode())[:20]
+            data_set.lines += known.lines
+            data_set.blobs = known.blobs + data_set.blobs
         self._data_sets[tenant_id, name] = data_set
         return data_set
 
