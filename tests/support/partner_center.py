@@ -15,7 +15,7 @@ from simulators.frame import Switchboard, World
 from simulators.http_messages import Answer, Call, read_call
 from simulators.partner_center import PartnerCenter
 
-TENANT = "0e195b37-4574-4539-bc42-0e539b9684c0"
+TENANT = "7e0a1eb1-0000-4000-8000-000000000001"
 ALDER = "a1de0000-0000-4000-8000-00000000a1de"
 BIRCH = "b12c0000-0000-4000-8000-00000000b12c"
 ANNUAL = "aaaaaaaa-0000-4000-8000-000000000001"

@@ -88,7 +88,7 @@ async def test_an_export_runs_and_then_names_its_files(partner: Partner) -> None
 
 async def test_lines_carry_every_column_with_exact_digits(partner: Partner) -> None:
     """Numbers are JSON numbers with the digits of the story; the rest is derived exactly."""
-    await partner.pull("POST", "/usage", usage(line(3)))
+    await partner.pull("POST", "/usage", usage(line(3, lineId="u1")))
     manifest = (await operation(partner))["resourceLocation"]
     (content,) = await blobs(partner, manifest)
     text = gzip.decompress(content).decode()
@@ -103,6 +103,7 @@ async def test_lines_carry_every_column_with_exact_digits(partner: Partner) -> N
         row["invoiceNumber"],
     ) == ("Birch Logistics", "NL", INVOICE)
     assert Contract([], definitions()).errors({"$ref": "#/$defs/usage_line"}, row) == []
+    assert row["additionalInfo"] == '{"lineId":"u1"}'
     assert len(row) == 55
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from shared.kernel.money import EXACT
 from shared.kernel.periods import Period
-from simulators.exact_json import Document
+from simulators.exact_json import Document, dumps
 from simulators.partner_center.instants import midnight
 from simulators.partner_center.records import Customer, Tenant, guid
 
@@ -80,9 +80,15 @@ class Header:
 def usage_line(given: Document, header: Header) -> Document:
     """One daily rated line, every column of the full attribute set.
 
+    A story may give a `lineId` of its own, which travels in `additionalInfo`.
+
     Raises:
         ValueError: a column that does not exist, or a number that is none.
     """
+    given = dict(given)
+    line_id = given.pop("lineId", None)
+    if line_id is not None:
+        given["additionalInfo"] = dumps({"lineId": line_id}).decode()
     line = _filled(_USAGE_DEFAULTS, given, header)
     line["billingCurrency"] = given.get("billingCurrency", header.currency)
     _numbers(line, ("unitPrice", "quantity", "rateOfPartnerEarnedCredit", "pcToBCExchangeRate"))

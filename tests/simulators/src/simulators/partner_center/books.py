@@ -23,7 +23,8 @@ from simulators.partner_center.records import (
 )
 from simulators.partner_center.refusals import Refusal
 
-DEFAULT_TENANT = "0e195b37-4574-4539-bc42-0e539b9684c0"
+DEFAULT_TENANT = "7e0a1eb1-0000-4000-8000-000000000001"
+"""The partner of a seed that names none; the local stack signs in to this one."""
 
 
 class Switches(BaseModel):

@@ -10,6 +10,7 @@ import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 
 from shared.kernel.ids import sha256_hex
 from shared.kernel.periods import utc_day
@@ -48,7 +49,7 @@ class Line:
     partner_id: str = ""
     promotion_id: str = ""
     subscription_id: str | None = None
-    unit_price: str | None = None
+    unit_price: Decimal | None = None
 
 
 class Commerce:

@@ -144,6 +144,8 @@ class Levers:
         wish = Purchase.model_validate(loads(await request.body()))
         lines = [Line(**line.model_dump()) for line in wish.lines]
         at = wish.at or self._shop.now
+        if at > self._shop.now:
+            raise ValueError(f"{at} is in the future")
         try:
             customer = self._shop.books.customer(wish.customer_id)
             order, bought = self._shop.commerce.purchase(

@@ -289,7 +289,7 @@ class Invoice(Record):
 
 
 class PriceRow(Record):
-    """One row of a price sheet, printed as given. A P1Y row carries the price of the whole term."""
+    """One row of a price sheet. Its prices are printed as given, per cycle or per term."""
 
     view: str = "updatedlicensebased"
     market: str = "US"
