@@ -224,6 +224,14 @@ async def test_registration_is_one_per_tenant_and_knows_its_event_names(partner:
     assert (await partner.call("POST", HOOKS, body)).status_code == 400
 
 
+async def test_a_new_seed_keeps_the_registration_and_a_reset_does_not(partner: Partner) -> None:
+    """A story seeds after the receiver has registered, and still wants its webhooks."""
+    await partner.pull("PUT", "/state", {"customers": []})
+    assert (await partner.get(HOOKS))["WebhookEvents"] == WANTED
+    await partner.pull("DELETE", "/state")
+    assert (await partner.call("GET", HOOKS)).status_code == 404
+
+
 async def test_an_invoice_is_announced(partner: Partner, receiver: Receiver) -> None:
     """Publishing an invoice raises `invoice-ready` with its address."""
     invoice = {

@@ -37,7 +37,8 @@ def create_app(
 
 def available() -> list[str]:
     """The simulators of this installation; a package may not be there yet."""
-    return [n for n in NAMES if importlib.util.find_spec(f"simulators.{n}") is not None]
+    specs = {name: importlib.util.find_spec(f"simulators.{name}") for name in NAMES}
+    return [name for name, spec in specs.items() if spec is not None and spec.origin is not None]
 
 
 def _build(name: str, world: World) -> Simulator:

@@ -49,12 +49,22 @@ class PartnerCenter(Simulator):
         }
 
     def load(self, document: Document) -> None:
-        """A seed is `Books` as JSON; a dump has `exports` and `webhooks` besides."""
+        """A seed is `Books` as JSON; a dump has `exports` and `webhooks` besides.
+
+        Webhook registrations stay when a seed does not mention them: they are the receiver's
+        doing, and a story that is seeded after the receiver has registered wants its webhooks.
+        """
         rest = dict(document)
         exports, webhooks = rest.pop("exports", {}), rest.pop("webhooks", {})
-        self.shop.open(Books.model_validate(rest))
+        books = Books.model_validate(rest)
+        if "registrations" not in rest:
+            books.registrations = self.shop.books.registrations
+        self.shop.open(books)
         self.shop.exports.load(exports)
         self.shop.notifications.deliveries.load(webhooks)
+
+    def reset(self) -> None:
+        self.load({"registrations": {}})
 
     def dump(self) -> Document:
         return {
