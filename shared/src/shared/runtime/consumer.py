@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from time import perf_counter
@@ -83,10 +83,12 @@ class Consumer:
         *,
         order_matters: bool = True,
         limits: Limits | None = None,
+        topics: Sequence[str] | None = None,
     ) -> None:
         self._database = database
         self._subscription = subscription
         self._handlers = handlers
+        self._topics = topics or topics_of(handlers)
         self._order_matters = order_matters
         self._limits = LimitState(limits or Limits())
         self._workers: dict[Partition, Worker] = {}
@@ -99,7 +101,7 @@ class Consumer:
 
     async def run(self) -> None:
         """Consume until cancelled, or until a dead-letter limit stops it (then it only waits)."""
-        await self._subscription.start(topics_of(self._handlers))
+        await self._subscription.start(self._topics)
         self.state.joined = True
         try:
             async with asyncio.TaskGroup() as group:
