@@ -23,7 +23,7 @@ from payments.domain.attempt import (
     advance,
     mismatch,
 )
-from payments.domain.charge import why_not_charged
+from payments.domain.charge import NotCharged, payer
 from payments.domain.profiles import Profile
 from payments.domain.schedule import Way, is_proven_absent, next_check, way_to_learn
 from shared.kernel.money import Money
@@ -217,4 +217,6 @@ def test_why_an_invoice_is_not_charged(
     total: str, profile: Profile | None, reason: str | None
 ) -> None:
     """Every invoice that is not charged has a reason on record."""
-    assert reason == why_not_charged(Money(Decimal(total), "EUR"), profile)
+    expected = profile if reason is None else NotCharged(reason)
+
+    assert expected == payer(Money(Decimal(total), "EUR"), profile)

@@ -75,9 +75,13 @@ class RateRow(BaseModel):
     origin: str
 
 
-def router(database: Database, shipped: Shipped) -> APIRouter:
-    """Routes under /v1."""
-    routes = APIRouter(prefix="/v1", tags=["tax"])
+def routers(database: Database, shipped: Shipped) -> list[APIRouter]:
+    """All routes of the service."""
+    return [_rates(database, shipped), _answers(database)]
+
+
+def _rates(database: Database, shipped: Shipped) -> APIRouter:
+    routes = APIRouter(prefix="/v1", tags=["rates"])
 
     @routes.put("/rates/{rate_id}", operation_id="rates.put")
     async def put_rate(rate_id: RateId, body: RateBody, caller: Prices) -> RateRow:
@@ -109,6 +113,12 @@ def router(database: Database, shipped: Shipped) -> APIRouter:
         rows = sorted((r for r in (*entered, *wanted) if _position(r) > after), key=_position)
         more = encode_cursor(*_position(rows[limit - 1])) if len(rows) > limit else None
         return page([_row(row).model_dump(mode="json") for row in rows[:limit]], next_cursor=more)
+
+    return routes
+
+
+def _answers(database: Database) -> APIRouter:
+    routes = APIRouter(prefix="/v1", tags=["determinations"])
 
     @routes.get("/determinations/{invoice_id}", operation_id="determinations.get")
     async def get_determination(

@@ -7,7 +7,7 @@ from shared.runtime.clock import clock_from
 from shared.runtime.postgres import Database
 from shared.runtime.service import Service
 from tax import store
-from tax.api import router
+from tax.api import routers
 from tax.clients.table import ReadEntered, TableEngine, read_shipped
 from tax.domain.rates import Entered
 from tax.handlers import HANDLERS
@@ -38,7 +38,7 @@ def assemble(settings: TaxSettings, database: Database, clock: Clock) -> Service
         clock=clock,
         handlers=HANDLERS,
         jobs=jobs(database, engine),
-        routers=[router(database, shipped)],
+        routers=routers(database, shipped),
     )
 
 

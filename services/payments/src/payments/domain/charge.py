@@ -1,6 +1,8 @@
-"""Whether an invoice is charged automatically when it is final, and if not, why not."""
+"""Whether an invoice can be charged, and if not, why not."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from payments.domain.profiles import Profile
 from shared.kernel.money import Money
@@ -11,12 +13,19 @@ NO_PROFILE = "no_profile"
 PROFILE_UNUSABLE = "profile_unusable"
 
 
-def why_not_charged(total: Money, profile: Profile | None) -> str | None:
-    """The reason why nothing is sent for this total; None when there is none."""
+@dataclass(frozen=True, slots=True)
+class NotCharged:
+    """Why nothing is sent."""
+
+    reason: str
+
+
+def payer(total: Money, profile: Profile | None) -> Profile | NotCharged:
+    """Whom to charge for a total."""
     if total.amount == 0:
-        return NOTHING_TO_CHARGE
+        return NotCharged(NOTHING_TO_CHARGE)
     if total.amount < 0:
-        return CREDIT_BALANCE
+        return NotCharged(CREDIT_BALANCE)
     if profile is None:
-        return NO_PROFILE
-    return None if profile.usable else PROFILE_UNUSABLE
+        return NotCharged(NO_PROFILE)
+    return profile if profile.usable else NotCharged(PROFILE_UNUSABLE)

@@ -1,0 +1,99 @@
+"""The public receiver of Stripe's webhooks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, StringConstraints, ValidationError
+
+from payments.domain.signature import verify
+from payments.handlers import webhooks
+from payments.store.billing import ProviderEvent
+from shared.kernel.errors import Invalid
+from shared.kernel.ids import sha256_hex
+from shared.runtime import problems
+from shared.runtime.http import loads
+from shared.runtime.postgres import Database
+
+WEBHOOK_MAX_BYTES = 262_144
+
+Id = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+class EventObject(BaseModel):
+    """The object of a webhook; only its identity is used."""
+
+    id: str | None = None
+    object: str | None = None
+    metadata: dict[str, str] | None = None
+
+
+class EventData(BaseModel):
+    object: EventObject
+
+
+class EventBody(BaseModel):
+    """The part of a Stripe event that says where to look."""
+
+    id: Id
+    type: Id
+    created: int
+    data: EventData
+
+
+def receiver(database: Database, secrets: Sequence[str]) -> APIRouter:
+    """The public receiver of Stripe's webhooks: believed by signature, kept before answering."""
+    routes = APIRouter(tags=["webhooks"])
+
+    @routes.post("/webhooks/stripe", operation_id="webhooks.stripe")
+    async def receive(request: Request) -> JSONResponse:
+        """A signed event of Stripe. A repeat is answered alike and does nothing."""
+        body = await _limited_body(request)
+        if body is None:
+            return problems.problem(
+                request, 413, "body_too_large", f"a webhook may have {WEBHOOK_MAX_BYTES} bytes"
+            )
+        try:
+            verify(request.headers.get("stripe-signature"), body, secrets, database.clock.now())
+            event = _event(body)
+        except Invalid as error:
+            async with database.transaction(actor="stripe") as tx:
+                await webhooks.refused(tx, "stripe", body, code=error.code, detail=error.detail)
+            return problems.problem(request, 400, error.code, error.detail)
+        async with database.transaction(actor="stripe", correlation_id=event.event_id) as tx:
+            new = await webhooks.received(tx, event)
+        return JSONResponse({"received": True, "repeat": not new})
+
+    return routes
+
+
+async def _limited_body(request: Request) -> bytes | None:
+    """The raw bytes, or None when there are too many; a declared length is not relied on."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > WEBHOOK_MAX_BYTES:
+            return None
+    return bytes(body)
+
+
+def _event(body: bytes) -> ProviderEvent:
+    try:
+        parsed = EventBody.model_validate(loads(body))
+        occurred_at = datetime.fromtimestamp(parsed.created, tz=UTC)
+    except (ValueError, ValidationError, OverflowError) as error:
+        raise Invalid("event_malformed", "the signed body is not an event") from error
+    about = parsed.data.object
+    return ProviderEvent(
+        provider="stripe",
+        event_id=parsed.id,
+        type=parsed.type,
+        payment_id=about.id if about.object == "payment_intent" else None,
+        attempt_id=(about.metadata or {}).get("attempt_id"),
+        body_sha256=sha256_hex(body),
+        occurred_at=occurred_at,
+    )

@@ -1,0 +1,1 @@
+"""Every SQL statement of payments: attempts, and what they are about."""
