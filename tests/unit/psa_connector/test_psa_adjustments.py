@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from psa_connector.domain.adjustments import (
+    Services,
     UnitRow,
     Units,
     draft_adjustment,
-    judge_units,
+    judge_services,
     rows_are_deltas,
     units_on,
     within_contract,
@@ -46,15 +47,19 @@ def adjustment(
 
 
 def judged(
-    operation: ServiceAdjustment, seen: Units, *, answered: bool = False
+    operation: ServiceAdjustment, seen: Services, *, answered: bool = False
 ) -> Done | Write | Drift:
-    return judge_units(operation, seen, answered=answered)
+    return judge_services(operation, seen, answered=answered)
 
 
-def having(units: int, price: str | None = None) -> Units:
-    """A service with these units all June."""
+def having(units: int, price: str | None = None) -> Services:
+    """The linked service with these units all June."""
+    return Services((service("9001", units, price),), linked=True)
+
+
+def service(id: str, units: int, price: str | None = None) -> Units:
     shown = None if price is None else Decimal(price)
-    return Units("9001", (UnitRow(1, *JUNE, units, shown),))
+    return Units(id, (UnitRow(1, *JUNE, units, shown),))
 
 
 def test_scenario_5_becomes_four_adjustments_c12() -> None:
@@ -98,7 +103,7 @@ def test_an_unmapped_service_blocks_g5() -> None:
 
 def test_units_at_the_start_ask_for_the_difference_a2() -> None:
     """30 → 22 where the PSA has 30: minus eight, no price."""
-    assert judged(adjustment(30, 22), having(30)) == Write(-8)
+    assert judged(adjustment(30, 22), having(30)) == Write("9001", -8)
 
 
 def test_units_at_the_end_prove_an_earlier_request_a2() -> None:
@@ -119,14 +124,14 @@ def test_a_price_change_restates_the_price_with_the_units_a2() -> None:
     """Scenario 5, adjustment 3."""
     renewed = adjustment(22, 19, restates_price=True, unit_price=Decimal("37.42"))
 
-    assert judged(renewed, having(22, "36.80")) == Write(-3, restate_price=True)
+    assert judged(renewed, having(22, "36.80")) == Write("9001", -3, restate_price=True)
 
 
 def test_a_price_alone_is_restated_with_no_units_a2() -> None:
     """Units agree already; the old price shows that the request is still to be made."""
     renewed = adjustment(22, 22, restates_price=True, unit_price=Decimal("37.42"))
 
-    assert judged(renewed, having(22, "36.80")) == Write(0, restate_price=True)
+    assert judged(renewed, having(22, "36.80")) == Write("9001", 0, restate_price=True)
 
 
 @pytest.mark.parametrize("shown", ["37.42", "823.24"])
@@ -141,7 +146,7 @@ def test_an_invisible_price_is_written_once_and_then_believed_a2() -> None:
     """Rows without prices: write before the answer, trust the answer after it."""
     renewed = adjustment(22, 22, restates_price=True)
 
-    assert judged(renewed, having(22)) == Write(0, restate_price=True)
+    assert judged(renewed, having(22)) == Write("9001", 0, restate_price=True)
     assert judged(renewed, having(22), answered=True) == Done("9001")
 
 
@@ -149,15 +154,48 @@ def test_the_first_change_of_a_subscription_creates_its_service_a1() -> None:
     """All units, with price; allowed to repeat a service that another subscription has."""
     purchase = adjustment(0, 8)
 
-    assert judged(purchase, Units(None)) == Write(8, restate_price=True)
-    assert judged(purchase, Units(None, others=1)) == Write(
-        8, restate_price=True, repeats_service=True
+    assert judged(purchase, Services(())) == Write(None, 8, restate_price=True)
+    assert judged(purchase, Services((), others=1)) == Write(
+        None, 8, restate_price=True, repeats_service=True
     )
+
+
+def test_a_service_made_by_a_lost_request_is_found_by_its_units_a1() -> None:
+    """The one with eight units is ours; the one with fifty is somebody else's."""
+    seen = Services((service("9001", 50), service("9002", 8)))
+
+    assert judged(adjustment(0, 8), seen) == Done("9002")
+
+
+def test_a_new_subscription_does_not_take_over_a_foreign_service_a1() -> None:
+    """Fifty units that we know nothing of stay as they are."""
+    seen = Services((service("9001", 50),))
+
+    assert judged(adjustment(0, 8), seen) == Write(
+        None, 8, restate_price=True, repeats_service=True
+    )
+
+
+def test_a_prepared_empty_service_is_used_with_our_price_a1() -> None:
+    """An opening on a service that somebody put there without units."""
+    opening = adjustment(0, 8, "2026-06-02", opening=True, recorded_at=EARLY_JUNE)
+
+    assert judged(opening, Services((service("9001", 0),))) == Write("9001", 8, restate_price=True)
+
+
+def test_two_services_that_fit_alike_are_for_a_person_a1() -> None:
+    """Which of the two is whose cannot be seen from outside."""
+    opening = adjustment(0, 8, "2026-06-02", opening=True, recorded_at=EARLY_JUNE)
+
+    verdict = judged(opening, Services((service("9001", 8), service("9002", 8))))
+
+    assert isinstance(verdict, Drift)
+    assert verdict.block.reason is Reason.SERVICE_AMBIGUOUS
 
 
 def test_a_missing_service_that_should_have_units_is_drift_a1() -> None:
     """Creating it with the rest would hide what is missing."""
-    assert isinstance(judged(adjustment(30, 22), Units(None)), Drift)
+    assert isinstance(judged(adjustment(30, 22), Services(())), Drift)
 
 
 def test_an_opening_that_the_psa_holds_already_writes_nothing_a2() -> None:
@@ -233,6 +271,9 @@ class Tenant:
         self.rows = [UnitRow(1, *JUNE, units)]
         self.deltas = deltas
 
+    def seen(self) -> Services:
+        return Services((Units("9001", tuple(self.rows)),), linked=True)
+
     def post(self, on: date, change_by: int) -> None:
         number = len(self.rows) + 1
         if self.deltas:
@@ -260,10 +301,10 @@ def test_every_change_arrives_once_however_often_it_is_asked_a2(
             continue
         operation = adjustment(units, after, f"2026-06-{on:02}")
         for _ in range(2 if lost else 1):
-            verdict = judged(operation, Units("9001", tuple(tenant.rows)))
+            verdict = judged(operation, tenant.seen())
             if isinstance(verdict, Write):
                 tenant.post(day(f"2026-06-{on:02}"), verdict.unit_change)
-        assert judged(operation, Units("9001", tuple(tenant.rows))) == Done("9001")
+        assert judged(operation, tenant.seen()) == Done("9001")
         units = after
 
     assert units_on(tenant.rows, JUNE[1]) == units

@@ -28,7 +28,7 @@ def test_the_usual_way_from_plan_to_proof_g3() -> None:
         (State.PLANNED, State.CONFIRMED),  # nobody has looked at the PSA
         (State.UNKNOWN, State.SENDING),  # read back first
         (State.CONFIRMED, State.PLANNED),  # would be pushed a second time
-        (State.SUPERSEDED, State.PLANNED),
+        (State.SUPERSEDED, State.SENDING),
     ],
 )
 def test_steps_that_could_push_twice_do_not_exist_g3(state: State, to: State) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -16,7 +15,7 @@ from psa_connector.domain.mapping import (
     place_of,
 )
 from psa_connector.domain.operations import Addition, OperationKind
-from psa_connector.domain.planner import PlanRules, plan, wanted_product_keys
+from psa_connector.domain.planner import PlanRules, missing_product_keys, plan, wanted_product_keys
 from psa_connector.domain.push_keys import KeyKind, push_key
 from support.psa_facts import ANNUAL, E3, MONTHLY, alder_may, birch_may, change, elm_changes
 
@@ -77,15 +76,6 @@ def test_one_unmapped_line_blocks_its_invoice_g6() -> None:
     assert planned[0].block == Block(Reason.INVOICE_BLOCKED, "ALD-0002/5: unmapped_product")
 
 
-def test_partial_invoices_are_a_setting_g6() -> None:
-    """Then only the unmapped line stays behind."""
-    mapped = {key: id for key, id in MAPPED.items() if key != "onboarding"}
-
-    planned = plan(alder_may(), CW, rules=replace(INVOICE_FIRST, allow_partial=True), mapped=mapped)
-
-    assert [item.block is None for item in planned] == [True] * 4 + [False]
-
-
 @pytest.mark.parametrize(
     ("mapping", "expected"),
     [
@@ -114,6 +104,14 @@ def test_the_wanted_mappings_are_named_g5() -> None:
     """What the store looks up: each product, and the fallback of its kind."""
     assert wanted_product_keys(change("e", 1, 2, "2026-06-09")) == {E3, "kind:recurring"}
     assert wanted_product_keys(alder_may()) >= {ANNUAL, "onboarding", "kind:one_time"}
+
+
+def test_the_missing_mappings_are_named_g5() -> None:
+    """Either the product's own or its kind's would do; what is mapped is not missing."""
+    mapped = {key: id for key, id in MAPPED.items() if key != "onboarding"}
+    planned = plan(alder_may(), CW, rules=INVOICE_FIRST, mapped=mapped)
+
+    assert missing_product_keys(planned, alder_may()) == {"onboarding", "kind:one_time"}
 
 
 def test_the_sum_of_the_additions_is_the_invoices_net_c11() -> None:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from psa_connector.domain.adjustments import Units
+from psa_connector.domain.adjustments import Services
 from psa_connector.domain.mapping import Reason
 from psa_connector.domain.operations import AdditionClose, ContractCharge, Product
 from psa_connector.domain.outcomes import Done, Drift, Write
@@ -67,4 +67,4 @@ def test_closing_a_deleted_addition_is_done_c8() -> None:
 def test_an_answer_to_another_question_is_a_defect() -> None:
     """Units say nothing about a charge."""
     with pytest.raises(TypeError):
-        judge(CHARGE, Units(None))
+        judge(CHARGE, Services(()))

@@ -37,10 +37,18 @@ class UnitRow:
 
 @dataclass(frozen=True, slots=True)
 class Units:
-    """What a contract shows of one subscription's service."""
+    """A service on a contract and its units over time."""
 
-    service: str | None  # the PSA's id of the service on this contract; None: not there yet
+    service: str  # the PSA's id of the service on this contract
     rows: tuple[UnitRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The services of a contract that may be this subscription's."""
+
+    candidates: tuple[Units, ...]
+    linked: bool = False  # we know which one it is: the only candidate
     others: int = 0  # services of the same product that belong to other subscriptions
 
 
@@ -80,18 +88,61 @@ def within_contract(adjustment: ServiceAdjustment, starts_on: date | None) -> Se
     return replace(adjustment, effective_on=starts_on)
 
 
-def judge_units(adjustment: ServiceAdjustment, seen: Units, *, answered: bool) -> Verdict:
+def judge_services(adjustment: ServiceAdjustment, seen: Services, *, answered: bool) -> Verdict:
     """The compare-units rule (A2). `answered`: the PSA said yes to our write."""
+    chosen = choose_service(adjustment, seen)
+    match chosen:
+        case Block():
+            return Drift(chosen)
+        case None:
+            return _judge_missing_service(adjustment, seen)
+        case Units():
+            return _judge_units(adjustment, chosen, linked=seen.linked, answered=answered)
+
+
+def choose_service(adjustment: ServiceAdjustment, seen: Services) -> Units | Block | None:
+    """Which service is this subscription's, when no link says so (A1).
+
+    One that shows what the entry says is taken for it: a person prepared it, or our earlier request
+    made it. A new subscription beside services with other units gets a service of its own.
+    """
+    if seen.linked:
+        return seen.candidates[0] if seen.candidates else None
+    fitting = [units for units in seen.candidates if _fits(adjustment, units)]
+    if len(fitting) == 1:
+        return fitting[0]
+    is_new = adjustment.units_before == 0 and not adjustment.opening
+    if not seen.candidates or (is_new and not fitting):
+        return None
+    if len(seen.candidates) == 1:
+        return seen.candidates[0]
+    ids = ", ".join(units.service for units in seen.candidates)
+    detail = f"services {ids} may all be subscription {adjustment.subscription_id}"
+    return Block(Reason.SERVICE_AMBIGUOUS, detail)
+
+
+def _fits(adjustment: ServiceAdjustment, units: Units) -> bool:
+    if adjustment.opening:
+        return _units_at_opening(adjustment, units) == adjustment.units_after
+    wanted = {adjustment.units_after}
+    if adjustment.units_before:
+        wanted.add(adjustment.units_before)
+    return units_on(units.rows, adjustment.effective_on) in wanted
+
+
+def _judge_units(
+    adjustment: ServiceAdjustment, seen: Units, *, linked: bool, answered: bool
+) -> Verdict:
     target = adjustment.units_after
-    if seen.service is None:
-        return _judge_missing_service(adjustment, seen)
     if adjustment.opening and _units_at_opening(adjustment, seen) == target:
         return Done(seen.service)
     units = units_on(seen.rows, adjustment.effective_on)
     if units == target and _price_stands(adjustment, seen, answered=answered):
         return Done(seen.service)
     if units in {adjustment.units_before, target}:
-        return Write(target - units, restate_price=adjustment.restates_price)
+        first = not linked and adjustment.units_before == 0
+        restate = adjustment.restates_price or first
+        return Write(seen.service, target - units, restate_price=restate)
     detail = (
         f"service {seen.service} has {units} units on {adjustment.effective_on}; the change goes "
         f"from {adjustment.units_before} to {target}"
@@ -99,14 +150,15 @@ def judge_units(adjustment: ServiceAdjustment, seen: Units, *, answered: bool) -
     return Drift(Block(Reason.UNITS_DRIFTED, detail))
 
 
-def _judge_missing_service(adjustment: ServiceAdjustment, seen: Units) -> Verdict:
+def _judge_missing_service(adjustment: ServiceAdjustment, seen: Services) -> Verdict:
     if adjustment.units_before:
         detail = (
             f"the contract does not have the service that should have "
             f"{adjustment.units_before} units"
         )
         return Drift(Block(Reason.UNITS_DRIFTED, detail))
-    return Write(adjustment.units_after, restate_price=True, repeats_service=seen.others > 0)
+    repeats = seen.others + len(seen.candidates) > 0
+    return Write(None, adjustment.units_after, restate_price=True, repeats_service=repeats)
 
 
 def _units_at_opening(adjustment: ServiceAdjustment, seen: Units) -> int:

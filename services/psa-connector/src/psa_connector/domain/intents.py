@@ -40,7 +40,7 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.REJECTED: frozenset({State.PLANNED, State.SUPERSEDED}),
     State.DRIFTED: frozenset({State.PLANNED, State.SUPERSEDED}),
     State.CONFIRMED: frozenset({State.DRIFTED}),
-    State.SUPERSEDED: frozenset(),
+    State.SUPERSEDED: frozenset({State.PLANNED}),  # never sent; wanted again after a mapping
 }
 
 FINISHED = frozenset({State.CONFIRMED, State.SUPERSEDED})

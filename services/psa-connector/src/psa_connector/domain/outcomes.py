@@ -19,6 +19,7 @@ class Done:
 class Write:
     """One request is needed. The fields matter to service adjustments only."""
 
+    service: str | None = None  # the PSA's id of the service to adjust; None: make one
     unit_change: int = 0
     restate_price: bool = False
     repeats_service: bool = False  # the contract has this service already, for another subscription

@@ -15,7 +15,7 @@ from psa_connector.domain.adjustments import draft_adjustment
 from psa_connector.domain.charges import draft_charges
 from psa_connector.domain.drafts import Draft, Planned
 from psa_connector.domain.mapping import Block, Place, Reason, product_for, product_keys
-from psa_connector.domain.operations import OperationKind, kind_of
+from psa_connector.domain.operations import OperationKind, kind_of, product_of
 from psa_connector.domain.push_keys import push_key
 from shared.contracts.invoicing import InvoiceFinalised
 from shared.contracts.rating import ChargeKind, LicenceChangeRated
@@ -29,7 +29,6 @@ class PlanRules:
 
     kinds: frozenset[OperationKind]
     additions: AdditionRules = field(default_factory=AdditionRules)
-    allow_partial: bool = False  # deliver the good lines of an invoice with a blocked one
 
 
 def plan(
@@ -46,19 +45,28 @@ def plan(
             drafts = _licence_change(fact, rules, mapped)
         case InvoiceFinalised():
             drafts = _invoice(fact, rules, mapped, still_open)
-    planned = tuple(_keyed(draft, place) for draft in drafts)
-    return planned if rules.allow_partial else _all_or_report(planned)
+    return _all_or_report(tuple(_keyed(draft, place) for draft in drafts))
 
 
 def wanted_product_keys(fact: Fact) -> frozenset[str]:
     """Every product mapping that the plan of this fact may ask for."""
+    return frozenset(key for keys in _asked_for(fact) for key in keys)
+
+
+def _asked_for(fact: Fact) -> list[tuple[str, ...]]:
     match fact:
         case LicenceChangeRated():
-            return frozenset(product_keys(fact.product.key, ChargeKind.RECURRING))
+            return [product_keys(fact.product.key, ChargeKind.RECURRING)]
         case InvoiceFinalised():
-            lines = (product_keys(line.product_key, line.kind) for line in fact.lines)
-            taxes = (product_keys(f"tax:{total.name}", "tax") for total in fact.taxes)
-            return frozenset(key for keys in (*lines, *taxes) for key in keys)
+            lines = [product_keys(line.product_key, line.kind) for line in fact.lines]
+            return lines + [product_keys(f"tax:{total.name}", "tax") for total in fact.taxes]
+
+
+def missing_product_keys(planned: Sequence[Planned], fact: Fact) -> frozenset[str]:
+    """The mappings that would unblock this plan; any of them is a reason to plan again."""
+    products = [product_of(item.draft.operation) for item in planned]
+    missing = {p.key for p in products if p is not None and p.external_id is None}
+    return frozenset(key for keys in _asked_for(fact) if keys[0] in missing for key in keys)
 
 
 def target_of(draft: Draft, place: Place) -> str:

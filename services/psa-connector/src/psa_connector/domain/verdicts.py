@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TypeAlias
 
-from psa_connector.domain.adjustments import Units, judge_units
+from psa_connector.domain.adjustments import Services, judge_services
 from psa_connector.domain.mapping import Block, Reason
 from psa_connector.domain.operations import AdditionClose, Operation, ServiceAdjustment
 from psa_connector.domain.outcomes import Done, Drift, Verdict, Write
@@ -44,14 +44,14 @@ class Records:
     found: tuple[Record, ...]
 
 
-Observation: TypeAlias = Records | Units
+Observation: TypeAlias = Records | Services
 
 
 def judge(operation: Operation, seen: Observation, *, answered: bool = False) -> Verdict:
     """What is left to do. `answered`: the PSA said yes to our write of this operation."""
     match operation, seen:
-        case ServiceAdjustment(), Units():
-            return judge_units(operation, seen, answered=answered)
+        case ServiceAdjustment(), Services():
+            return judge_services(operation, seen, answered=answered)
         case AdditionClose(), Records():
             return _judge_close(operation, seen)
         case _, Records():

@@ -1,0 +1,19 @@
+"""psa-connector over HTTP: connections, mappings, intents, holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter
+
+from psa_connector.api import connections, intents, mappings
+from shared.runtime.postgres import Database
+
+
+def router(database: Database, vendor_hosts: Sequence[str]) -> APIRouter:
+    """Routes under /v1."""
+    routes = APIRouter(prefix="/v1", tags=["psa"])
+    connections.add_routes(routes, database, tuple(vendor_hosts))
+    mappings.add_routes(routes, database)
+    intents.add_routes(routes, database)
+    return routes

@@ -1,0 +1,1 @@
+"""Talking to PSAs: one protocol, one folder per vendor."""

@@ -1,0 +1,205 @@
+"""The PSA protocol on Autotask: adjustments seen through units, charges found by our key."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from time import monotonic
+
+from psa_connector.clients.autotask import fields
+from psa_connector.clients.autotask.transport import Document, Transport
+from psa_connector.clients.psa import Timing, Unavailable, VendorProfile, Work, Written
+from psa_connector.domain.adjustments import Services, Units
+from psa_connector.domain.mapping import Place
+from psa_connector.domain.operations import (
+    Addition,
+    AdditionClose,
+    ContractCharge,
+    Operation,
+    OperationKind,
+    ServiceAdjustment,
+)
+from psa_connector.domain.outcomes import Write
+from psa_connector.domain.preflight import ProductFacts, TargetFacts
+from psa_connector.domain.verdicts import Observation, Records
+
+PROFILE = VendorProfile(
+    name="autotask",
+    kinds=frozenset({OperationKind.SERVICE_ADJUSTMENT, OperationKind.CONTRACT_CHARGE}),
+    credentials=("username", "secret", "integration_code"),
+)
+CHARGE_TYPE_LABEL = "Operational"
+
+
+class Autotask:
+    """One tenant. Facts are believed for a while: a licence change costs three calls, not six."""
+
+    def __init__(
+        self, transport: Transport, timing: Timing, *, charge_type_label: str = CHARGE_TYPE_LABEL
+    ) -> None:
+        self._transport = transport
+        self._timing = timing
+        self._charge_type_label = charge_type_label
+        self._charge_type: int | None = None
+        self._targets: dict[str, tuple[float, TargetFacts]] = {}
+        self._products: dict[tuple[str, int], tuple[float, Document]] = {}
+
+    async def close(self) -> None:
+        await self._transport.close()
+
+    async def forget(self, place: Place) -> None:
+        self._targets.pop(place.target_id, None)
+        self._products.clear()
+
+    async def target_facts(self, place: Place) -> TargetFacts | None:
+        until, facts = self._targets.get(place.target_id, (0.0, None))
+        if facts is not None and monotonic() < until:
+            return facts
+        if not place.target_id.isdigit():
+            return None
+        found = await self._transport.query("Contracts", [_eq("id", int(place.target_id))])
+        if not found:
+            return None
+        facts = fields.target_facts(found[0])
+        self._targets[place.target_id] = (monotonic() + self._timing.facts_s, facts)
+        return facts
+
+    async def product_facts(self, operations: Sequence[Operation]) -> Mapping[str, ProductFacts]:
+        wanted = [found for found in map(_catalogued, operations) if found is not None]
+        await self._look_up({(entity, id) for entity, id, _ in wanted})
+        return {
+            external_id: fields.product_facts(external_id, self._products[entity, id][1])
+            for entity, id, external_id in wanted
+            if (entity, id) in self._products
+        }
+
+    async def observe(self, work: Work) -> Observation:
+        match work.operation:
+            case ServiceAdjustment() as adjustment:
+                return await self._services(work, adjustment)
+            case ContractCharge() as charge:
+                found = await self._transport.query(
+                    "ContractCharges",
+                    [
+                        _eq("contractID", _contract(work)),
+                        _eq("internalPurchaseOrderNumber", work.key),
+                    ],
+                    fields=fields.CHARGE_FIELDS,
+                )
+                records = (fields.charge_record(charge, work.key, one) for one in found)
+                return Records(tuple(records))
+            case Addition() | AdditionClose():
+                raise TypeError("Autotask takes adjustments and charges")
+
+    async def write(self, work: Work, wanted: Write) -> Written:
+        match work.operation:
+            case ServiceAdjustment() as adjustment:
+                body = fields.adjustment_body(adjustment, wanted, _contract(work))
+                entity = "ContractServiceAdjustments"
+                id = await self._transport.create(entity, f"/{entity}", body)
+            case ContractCharge() as charge:
+                body = fields.charge_body(
+                    charge,
+                    work.key,
+                    contract_id=_contract(work),
+                    charge_type=await self._charge_type_id(),
+                )
+                path = f"/Contracts/{_contract(work)}/Charges"
+                id = await self._transport.create("ContractCharges", path, body)
+            case _:
+                raise TypeError("Autotask takes adjustments and charges")
+        return Written(id, body)
+
+    async def _services(self, work: Work, adjustment: ServiceAdjustment) -> Services:
+        if work.service is not None:
+            units = await self._units([work.service], adjustment)
+            return Services((units[0],), linked=True)
+        found = await self._transport.query(
+            "ContractServices",
+            [
+                _eq("contractID", _contract(work)),
+                _eq("serviceID", fields.number(adjustment.product.external_id)),
+            ],
+        )
+        ids = [str(one["id"]) for one in found]
+        free = [id for id in ids if id not in work.taken]
+        candidates = await self._units(free, adjustment) if free else []
+        return Services(tuple(candidates), others=len(ids) - len(free))
+
+    async def _units(self, services: Sequence[str], adjustment: ServiceAdjustment) -> list[Units]:
+        """The rows that touch the days in question, of several services in one query."""
+        until = max(adjustment.effective_on, adjustment.recorded_on)
+        found = await self._transport.query(
+            "ContractServiceUnits",
+            [
+                _one_of("contractServiceID", [int(id) for id in services]),
+                {
+                    "op": "gte",
+                    "field": "endDate",
+                    "value": fields.instant(adjustment.effective_on),
+                },
+                {"op": "lte", "field": "startDate", "value": fields.instant(until)},
+            ],
+            fields=fields.UNIT_FIELDS,
+        )
+        rows = defaultdict(list)
+        for one in found:
+            rows[str(one["contractServiceID"])].append(fields.unit_row(one))
+        return [Units(id, tuple(rows[id])) for id in services]
+
+    async def _look_up(self, wanted: set[tuple[str, int]]) -> None:
+        now = monotonic()
+        stale = {key for key, (until, _) in self._products.items() if until <= now}
+        for key in stale:
+            del self._products[key]
+        missing: defaultdict[str, list[int]] = defaultdict(list)
+        for entity, id in sorted(wanted - self._products.keys()):
+            missing[entity].append(id)
+        for entity, ids in missing.items():
+            found = await self._transport.query(entity, [_one_of("id", ids)])
+            for one in found:
+                self._products[entity, int(one["id"])] = (now + self._timing.facts_s, one)
+
+    async def _charge_type_id(self) -> int:
+        """The tenant's id for the wanted label, asked once."""
+        if self._charge_type is None:
+            told = await self._transport.fields("ContractCharges")
+            values = [
+                value
+                for field in told
+                if field["name"] == "chargeType"
+                for value in field.get("picklistValues") or ()
+                if value.get("label") == self._charge_type_label and value.get("isActive", True)
+            ]
+            if not values:
+                raise Unavailable(f"this tenant has no charge type {self._charge_type_label}")
+            self._charge_type = int(values[0]["value"])
+        return self._charge_type
+
+
+def _catalogued(operation: Operation) -> tuple[str, int, str] | None:
+    """The entity and number behind an operation's product."""
+    match operation:
+        case ServiceAdjustment(product=product) if (product.external_id or "").isdigit():
+            return "Services", fields.number(product.external_id), str(product.external_id)
+        case ContractCharge(product=product) if product.external_id:
+            text = product.external_id
+            if not text.removeprefix(fields.BILLING_CODE).isdigit():
+                return None
+            field, id = fields.billed_as(text)
+            return "Products" if field == "productID" else "BillingCodes", id, text
+    return None
+
+
+def _contract(work: Work) -> int:
+    return fields.number(work.place.target_id)
+
+
+def _eq(field: str, value: object) -> Document:
+    return {"op": "eq", "field": field, "value": value}
+
+
+def _one_of(field: str, values: Sequence[object]) -> Document:
+    if len(values) == 1:
+        return _eq(field, values[0])
+    return {"op": "in", "field": field, "value": list(values)}

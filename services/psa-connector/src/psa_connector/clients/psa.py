@@ -1,0 +1,133 @@
+"""What the connector needs of a PSA, and the ways a PSA can disappoint.
+
+A client reads as often as it likes; `write` sends at most one request that has effects and never
+repeats it. Whether something arrived is always found out by `observe`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from psa_connector.domain.mapping import Place
+from psa_connector.domain.operations import Operation, OperationKind
+from psa_connector.domain.outcomes import Write
+from psa_connector.domain.preflight import ProductFacts, TargetFacts
+from psa_connector.domain.verdicts import Observation
+from shared.kernel.ids import sha256_hex
+from shared.runtime.http import dumps
+from shared.runtime.retry import Backoff
+
+
+class PsaError(Exception):
+    """The PSA did not do what was asked."""
+
+
+class Unavailable(PsaError):
+    """Nothing was written; the same may succeed later."""
+
+
+class Throttled(PsaError):
+    """Too many calls: the whole connection has to rest. Nothing was written."""
+
+    def __init__(self, detail: str, *, wait_s: float) -> None:
+        super().__init__(detail)
+        self.wait_s = wait_s
+
+
+class Busy(PsaError):
+    """The record or endpoint is in use this moment. Nothing was written."""
+
+
+class Denied(PsaError):
+    """The credentials are not accepted: nothing on this connection will work."""
+
+
+class Refused(PsaError):
+    """The vendor said no to this record, in its own words. Repeating it cannot help."""
+
+
+class WriteUnknown(PsaError):
+    """A write was sent and nobody saw its outcome: read back before anything else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One operation, where it goes, and what is known about its place."""
+
+    key: str
+    place: Place
+    operation: Operation
+    service: str | None = None  # the PSA's id of the subscription's service
+    taken: frozenset[str] = frozenset()  # services that belong to other subscriptions
+    closes: str | None = None  # the PSA's id of the record to close
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The PSA said yes. Not proof: `observe` is."""
+
+    external_id: str
+    body: Mapping[str, object] = field(repr=False)
+    vendor_request_id: str | None = None
+
+    @property
+    def request_hash(self) -> str:
+        """Fingerprint of what was sent, for the audit trail."""
+        return sha256_hex(dumps(self.body))
+
+
+class PsaClient(Protocol):
+    """One connection of one vendor."""
+
+    async def target_facts(self, place: Place) -> TargetFacts | None:
+        """The agreement or contract as it is now; None when there is none."""
+        ...
+
+    async def product_facts(self, operations: Sequence[Operation]) -> Mapping[str, ProductFacts]:
+        """The products that these operations name, by external id; missing ones are absent."""
+        ...
+
+    async def observe(self, work: Work) -> Observation:
+        """What the PSA holds of this operation.
+
+        Raises:
+            Unavailable, Throttled, Busy, Denied: it could not be seen now.
+        """
+        ...
+
+    async def write(self, work: Work, wanted: Write) -> Written:
+        """Send the one request.
+
+        Raises:
+            Unavailable, Throttled, Busy, Denied, Refused: nothing was written.
+            WriteUnknown: perhaps it was.
+        """
+        ...
+
+    async def forget(self, place: Place) -> None:
+        """Drop what is cached about a target; the next question is put to the PSA."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Real seconds. A read with all its retries must end well within a writer's lease."""
+
+    timeout_s: float = 8.0
+    facts_s: float = 300.0  # how long facts about a target may be believed
+    reads: Backoff = field(
+        default_factory=lambda: Backoff(first_s=0.2, longest_s=2.0, total_s=6.0, attempts=5)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class VendorProfile:
+    """What the rest of the service may know of a vendor."""
+
+    name: str
+    kinds: frozenset[OperationKind]
+    credentials: tuple[str, ...]

@@ -1,0 +1,10 @@
+"""What psa-connector does with a message; HTTP routes and jobs call the same functions."""
+
+from __future__ import annotations
+
+from psa_connector.handlers.planning import receive
+from shared.contracts.invoicing import InvoiceFinalised
+from shared.contracts.rating import LicenceChangeRated
+from shared.runtime.handlers import Handlers
+
+HANDLERS: Handlers = {InvoiceFinalised: receive, LicenceChangeRated: receive}

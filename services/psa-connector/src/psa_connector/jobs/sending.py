@@ -1,0 +1,245 @@
+"""Delivers one intent: look, judge, write at most once, look again.
+
+The transaction that marked the intent SENDING has committed before anything leaves. Whatever goes
+wrong after the request left is UNKNOWN, and UNKNOWN only looks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from time import monotonic
+
+import structlog
+
+from psa_connector.clients.psa import (
+    Busy,
+    Denied,
+    PsaClient,
+    PsaError,
+    Refused,
+    Throttled,
+    Unavailable,
+    Work,
+    WriteUnknown,
+    Written,
+)
+from psa_connector.clients.vendors import Clients
+from psa_connector.domain import preflight
+from psa_connector.domain.adjustments import within_contract
+from psa_connector.domain.intents import State
+from psa_connector.domain.mapping import Block, Reason
+from psa_connector.domain.operations import Operation, ServiceAdjustment
+from psa_connector.domain.outcomes import Done, Drift, Write
+from psa_connector.domain.preflight import Expectation, TargetFacts
+from psa_connector.domain.verdicts import Observation, judge
+from psa_connector.handlers import delivering
+from psa_connector.handlers.delivering import Outcome, Pause
+from psa_connector.jobs.claims import Claims
+from psa_connector.store import intents
+from psa_connector.store.queue import Claim, Settlement
+from shared.runtime.postgres import Database
+
+log = structlog.get_logger()
+
+LOOK_AGAIN_S = 2.0
+DENIED_S = 60.0
+FIRST_BACKOFF_S = 0.25
+LONGEST_BACKOFF_S = 60.0
+MARGIN_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One writer at work on one claim."""
+
+    held: Claim
+    client: PsaClient
+    write_until: float  # monotonic; a request that leaves later could outlive the lease
+
+
+class Sender:
+    """The step of the sending job; as many at once as the service has writers."""
+
+    def __init__(
+        self, database: Database, clients: Clients, claims: Claims, *, timeout_s: float
+    ) -> None:
+        self._database = database
+        self._clients = clients
+        self._claims = claims
+        self._timeout_s = timeout_s
+
+    async def step(self) -> bool:
+        """Deliver the first deliverable intent of some target."""
+        claimed = await self._claims.next()
+        if claimed is None:
+            return False
+        held, lease_ends = claimed
+        client = self._clients.of(held.connection)
+        attempt = Attempt(held, client, lease_ends - self._timeout_s - MARGIN_S)
+        outcome = await self._outcome(attempt)
+        async with self._database.transaction(cause=held.cause) as tx:
+            await delivering.settle(tx, held, outcome)
+        return True
+
+    async def _outcome(self, attempt: Attempt) -> Outcome:
+        try:
+            return await self._deliver(attempt)
+        except PsaError as error:
+            return after_error(attempt.held, error)
+
+    async def _deliver(self, attempt: Attempt) -> Outcome:
+        held, client = attempt.held, attempt.client
+        operation, blocks = await self._ready_operation(attempt)
+        if blocks:
+            await client.forget(held.intent.place)
+            reason = blocks[0].reason.value
+            detail = "; ".join(block.detail for block in blocks)
+            return Outcome(Settlement(State.BLOCKED, reason, detail), blocks=blocks)
+        work = _work(held, operation)
+        seen = await client.observe(work)
+        verdict = judge(operation, seen, answered=held.intent.answered)
+        if not isinstance(verdict, Write):
+            return _found(held, seen, verdict)
+        if held.resolves:
+            return _absent(held, seen)
+        if monotonic() > attempt.write_until:
+            raise Unavailable("the PSA answered too slowly to write within the lease")
+        written = await client.write(work, verdict)
+        return await _proven(attempt, work, seen, written)
+
+    async def _ready_operation(self, attempt: Attempt) -> tuple[Operation, tuple[Block, ...]]:
+        """The operation as it can go out, or what stands against it (C1, A3)."""
+        held, client = attempt.held, attempt.client
+        operation = held.intent.operation
+        needs_dates = isinstance(operation, ServiceAdjustment)
+        checks = not held.checked and not held.resolves
+        if not checks and not needs_dates:
+            return operation, ()
+        facts = await client.target_facts(held.intent.place)
+        if facts is not None and isinstance(operation, ServiceAdjustment):
+            operation = within_contract(operation, facts.starts_on)
+        blocks = await self._check(attempt, operation, facts) if checks else ()
+        return operation, blocks
+
+    async def _check(
+        self, attempt: Attempt, operation: Operation, facts: TargetFacts | None
+    ) -> tuple[Block, ...]:
+        """Preflight of everything the source still wants to write, before its first write (G6)."""
+        held = attempt.held
+        async with self._database.read() as reader:
+            run = await intents.of_source(reader, held.intent.source_seq)
+        others = [one.operation for one in run if one.id != held.intent.id]
+        expected = Expectation(
+            target_id=held.intent.place.target_id,
+            company_id=held.intent.place.company_id,
+            currency=held.currency or None,
+            operations=(operation, *others),
+            other_cycles_allowed=held.connection.other_cycles_allowed,
+        )
+        products = await attempt.client.product_facts(expected.operations)
+        blocks = preflight.check(expected, facts, products)
+        if not blocks and others:
+            async with self._database.transaction() as tx:
+                await delivering.remember_check(tx, held)
+        return blocks
+
+
+async def _proven(attempt: Attempt, work: Work, seen: Observation, written: Written) -> Outcome:
+    """Read back what the PSA said yes to. Not seen is not failed: it will be looked for again."""
+    facts = Settlement(
+        State.UNKNOWN,
+        external_id=written.external_id,
+        request_hash=written.request_hash,
+        vendor_request_id=written.vendor_request_id,
+        answered=True,
+        wait_s=LOOK_AGAIN_S,
+    )
+    try:
+        after = await attempt.client.observe(work)
+    except PsaError as error:
+        return Outcome(replace(facts, detail=str(error)), seen, wrote=True)
+    verdict = judge(work.operation, after, answered=True)
+    match verdict:
+        case Done():
+            done = replace(facts, state=State.CONFIRMED, wait_s=0.0)
+            return Outcome(replace(done, service=_service(work, verdict)), seen, wrote=True)
+        case Drift(block):
+            drift = replace(facts, state=State.DRIFTED, reason=block.reason, detail=block.detail)
+            return Outcome(replace(drift, wait_s=0.0), seen, wrote=True)
+        case Write():
+            return Outcome(replace(facts, detail="not visible yet"), seen, wrote=True)
+
+
+def _found(held: Claim, seen: Observation, verdict: Done | Drift) -> Outcome:
+    """The PSA holds it already, or holds something else."""
+    if isinstance(verdict, Drift):
+        block = verdict.block
+        return Outcome(Settlement(State.DRIFTED, block.reason.value, block.detail), seen)
+    known = held.intent.external_id if held.intent.answered else None
+    return Outcome(
+        Settlement(
+            State.CONFIRMED,
+            external_id=known or verdict.external_id,
+            service=_service(_work(held, held.intent.operation), verdict),
+        ),
+        seen,
+        wrote=held.intent.answered,
+    )
+
+
+def _absent(held: Claim, seen: Observation) -> Outcome:
+    """Nothing to be seen of an earlier request: wait, then send again or ask a person.
+
+    A request that the PSA said yes to is never sent again by itself.
+    """
+    answered = held.intent.answered
+    if not held.settled:
+        detail = "looking for it"
+        wait = Settlement(State.UNKNOWN, detail=detail, answered=answered, wait_s=LOOK_AGAIN_S)
+        return Outcome(wait, seen)
+    if answered:
+        detail = f"the PSA confirmed {held.intent.external_id} and does not show it"
+        return Outcome(Settlement(State.DRIFTED, Reason.NOT_VISIBLE.value, detail), seen)
+    return Outcome(Settlement(State.PLANNED, detail="not applied; sending again"), seen)
+
+
+def after_error(held: Claim, error: PsaError) -> Outcome:
+    """The retry classes (G3)."""
+    still = State.UNKNOWN if held.resolves else State.PLANNED
+    failures = held.failures + 1
+    backoff = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** min(failures, 12))
+    waits = Settlement(
+        still, detail=str(error), answered=held.intent.answered, wait_s=backoff, failures=failures
+    )
+    match error:
+        case WriteUnknown():
+            unknown = replace(waits, state=State.UNKNOWN, wait_s=LOOK_AGAIN_S, failures=0)
+            return Outcome(unknown, wrote=True)
+        case Throttled(wait_s=wait_s):
+            pause = Pause(wait_s, "throttled", str(error))
+            return Outcome(replace(waits, wait_s=0.0), pause=pause)
+        case Denied():
+            pause = Pause(DENIED_S, "credentials_refused", str(error))
+            return Outcome(replace(waits, wait_s=0.0), pause=pause)
+        case Refused() if not held.resolves:
+            refused = Settlement(State.REJECTED, Reason.VENDOR_REFUSED.value, str(error))
+            return Outcome(refused)
+        case Busy() | Unavailable() | Refused():
+            return Outcome(waits)
+    raise error
+
+
+def _work(held: Claim, operation: Operation) -> Work:
+    return Work(
+        key=held.intent.key,
+        place=held.intent.place,
+        operation=operation,
+        service=held.service,
+        taken=held.taken,
+        closes=held.closes_external_id,
+    )
+
+
+def _service(work: Work, done: Done) -> str | None:
+    """The service an adjustment belongs to, to be remembered."""
+    return done.external_id if isinstance(work.operation, ServiceAdjustment) else None

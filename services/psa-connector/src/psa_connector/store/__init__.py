@@ -1,0 +1,1 @@
+"""What psa-connector remembers: connections, mappings, sources, intents and who may write now."""
