@@ -154,9 +154,13 @@ class Running:
         lines = self.last_lines()
         return StackError(
             f"{self.child.name} {what}{_cause(lines)}. Put right what its log says ({self.log}), "
-            "then run `tieout up` again; `tieout reset` starts over with empty data."
-            + "".join(f"\n    {line}" for line in lines)
+            f"then run {self._way_out()}." + "".join(f"\n    {line}" for line in lines)
         )
+
+    def _way_out(self) -> str:
+        if self.is_ready:
+            return f"`tieout restart {self.child.name}`"
+        return "`tieout up` again; `tieout reset` starts over with empty data"
 
 
 def _cause(lines: Sequence[str]) -> str:

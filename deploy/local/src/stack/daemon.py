@@ -6,94 +6,36 @@ everything on SIGTERM, and on SIGHUP restarts the child named in the request fil
 
 from __future__ import annotations
 
+import argparse
 import asyncio
-import fcntl
-import json
 import logging
 import os
 import signal
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
-from typing import IO, Literal
 
 from stack.errors import UNAVAILABLE, StackError
 from stack.home import Home
 from stack.launcher import Plan, Stack, running_stack
 from stack.ports import Ports
+from stack.state import (
+    Phase,
+    State,
+    forget_state,
+    only_supervisor,
+    restart_request,
+    write_state,
+)
 
-CLOCK_VARIABLE = "TIEOUT_CLOCK_AT"
-Phase = Literal["starting", "running", "stopping", "failed"]
 _log = logging.getLogger("tieout.supervisor")
 
 
-@dataclass
-class State:
-    """What the commands may know of the daemon."""
-
-    pid: int
-    port_base: int
-    phase: Phase = "starting"
-    step: str = "starting"
-    error: str = ""
-    crashes: dict[str, str] = field(default_factory=dict)
-
-
-def read_state(home: Home) -> State | None:
-    """The last state a daemon of this home wrote; it may be long gone."""
-    try:
-        return State(**json.loads(_state_file(home).read_text()))
-    except (FileNotFoundError, ValueError, TypeError):
-        return None
-
-
-def is_running(home: Home) -> bool:
-    """Whether a daemon of this home is alive: it holds the lock until its last breath."""
-    try:
-        with _lock_file(home).open("r+") as file:
-            return not _take(file)
-    except FileNotFoundError:
-        return False
-
-
-def request_restart(home: Home, state: State, name: str) -> None:
-    """Ask the daemon to restart a child; it removes the request when that is done."""
-    restart_file(home).write_text(name)
-    os.kill(state.pid, signal.SIGHUP)
-
-
-def restart_file(home: Home) -> Path:
-    return home.root / "restart"
-
-
-def _state_file(home: Home) -> Path:
-    return home.root / "supervisor.json"
-
-
-def _lock_file(home: Home) -> Path:
-    return home.root / "supervisor.lock"
-
-
-def _take(file: IO[str]) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 class Daemon:
-    def __init__(self, home: Home, ports: Ports, clock_at: datetime | None) -> None:
-        self._home = home
-        self._state = State(pid=os.getpid(), port_base=ports.base)
-        self._plan = Plan(
-            home=home,
-            ports=ports,
-            clock_at=clock_at,
-            report=self._report,
-            on_crash=self._on_crash,
-        )
+    def __init__(self, plan: Plan) -> None:
+        self._home = plan.home
+        self._state = State(pid=os.getpid(), port_base=plan.ports.base)
+        self._plan = replace(plan, report=self._report, on_crash=self._on_crash)
         self._stopping = asyncio.Event()
         self._restarts: set[asyncio.Task[None]] = set()
 
@@ -111,7 +53,7 @@ class Daemon:
         try:
             await work
         except asyncio.CancelledError:
-            _state_file(self._home).unlink(missing_ok=True)
+            forget_state(self._home)
         except StackError as error:
             _log.error("%s", error)
             self._state.error = str(error)
@@ -133,14 +75,16 @@ class Daemon:
         task.add_done_callback(self._restarts.discard)
 
     async def _restart_requested(self, stack: Stack) -> None:
-        request = restart_file(self._home)
+        request = restart_request(self._home)
         name = request.read_text().strip()
-        self._state.crashes.pop(name, None)
+        self._state.restart_error = ""
         try:
             await stack.restart(name)
+            self._state.crashes.pop(name, None)
         except StackError as error:
-            self._on_crash(name, error)
-        self._become("running")
+            _log.error("%s", error)
+            self._state.restart_error = str(error)
+        self._write()
         request.unlink(missing_ok=True)
 
     def _report(self, step: str) -> None:
@@ -158,23 +102,26 @@ class Daemon:
         self._write()
 
     def _write(self) -> None:
-        path = _state_file(self._home)
-        fresh = path.with_suffix(".new")
-        fresh.write_text(json.dumps(asdict(self._state)))
-        fresh.replace(path)
+        write_state(self._home, self._state)
 
 
 def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-5s %(message)s")
-    home = Home.from_environment(os.environ)
-    ports = Ports.from_environment(os.environ)
-    given = os.environ.pop(CLOCK_VARIABLE, "")
-    with _lock_file(home).open("a+") as lock:
-        if not _take(lock):
-            _log.error("another supervisor owns %s", home.root)
+    parser = argparse.ArgumentParser(prog="python -m stack.daemon", description=__doc__)
+    parser.add_argument("--clock", type=datetime.fromisoformat)
+    parser.add_argument("--without", action="append", default=[])
+    given = parser.parse_args()
+    plan = Plan(
+        home=Home.from_environment(os.environ),
+        ports=Ports.from_environment(os.environ),
+        clock_at=given.clock,
+        without=given.without,
+    )
+    with only_supervisor(plan.home) as alone:
+        if not alone:
+            _log.error("another supervisor owns %s", plan.home.root)
             return UNAVAILABLE
-        daemon = Daemon(home, ports, datetime.fromisoformat(given) if given else None)
-        return asyncio.run(daemon.run())
+        return asyncio.run(Daemon(plan).run())
 
 
 if __name__ == "__main__":

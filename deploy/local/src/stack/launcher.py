@@ -52,6 +52,7 @@ class Plan:
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     services: Sequence[str] = SERVICES  # whose schemas are migrated
     children: Callable[[Deployment], Sequence[Child]] = _all_children
+    without: Sequence[str] = ()  # children left out, to be run by hand or not at all
     clock_at: datetime | None = None  # start of simulated time; None: as the home has it
     postgres_settings: Mapping[str, str] = field(default_factory=dict)
     report: Report = lambda step: None
@@ -124,7 +125,8 @@ async def running_stack(plan: Plan) -> AsyncIterator[Stack]:
     try:
         deployment = await _start_servers(plan, supervisor)
         plan.report("starting simulators and services")
-        await supervisor.start(*plan.children(deployment))
+        children = (c for c in plan.children(deployment) if c.name not in plan.without)
+        await supervisor.start(*children)
         plan.report("ready")
         yield Stack(deployment, supervisor)
     finally:

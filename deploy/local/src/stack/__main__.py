@@ -1,0 +1,5 @@
+"""`python -m stack` is the `tieout` command."""
+
+from stack.cli import app
+
+app()

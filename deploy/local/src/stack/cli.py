@@ -1,0 +1,37 @@
+"""The `tieout` command. A command is a function registered here; its errors are one sentence."""
+
+from __future__ import annotations
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+from stack import lifecycle
+from stack.errors import UNAVAILABLE, StackError
+
+_errors = Console(stderr=True, highlight=False)
+
+
+class _Sentences(TyperGroup):
+    """Says what a `StackError` says and nothing else, and ends with exit code 69."""
+
+    def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]  # typer's Context
+        try:
+            return super().invoke(ctx)
+        except StackError as error:
+            _errors.print(str(error), style="red", markup=False, soft_wrap=True)
+            raise typer.Exit(UNAVAILABLE) from error
+
+
+app = typer.Typer(
+    cls=_Sentences,
+    help="Tieout, the whole system on this machine.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+)
+app.command()(lifecycle.up)
+app.command()(lifecycle.down)
+app.command("status")(lifecycle.show_status)
+app.command()(lifecycle.restart)
+app.command()(lifecycle.logs)
+app.command()(lifecycle.reset)
