@@ -45,6 +45,9 @@ SETTINGS: Mapping[str, str] = {
     "share.coordinator.state.topic.min.isr": "1",
     "share.coordinator.state.topic.num.partitions": "1",
     "group.initial.rebalance.delay.ms": "0",
+    # After a kill -9 the node waits until its own former session has run out.
+    "broker.session.timeout.ms": "4000",
+    "broker.heartbeat.interval.ms": "1000",
     # Small files and few threads: a partition here holds megabytes, not terabytes.
     "log.segment.bytes": "67108864",
     "log.index.size.max.bytes": "1048576",
