@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shared.kernel.ids import derived_id
-from stack.story.format import Product, Story
+from stack.story.format import Product, Story, subscription_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,10 @@ class Names:
         """Of a thing that our services own: the name itself, with the play's number from 2 on."""
         return name if self.play == 1 else f"{name}.{self.play}"
 
+    def prefix(self, prefix: str) -> str:
+        """Of invoice numbers; a second play counts under a prefix of its own."""
+        return prefix if self.play == 1 else f"{self.play}{prefix}"
+
     def customer(self, name: str) -> str:
         """The provider's GUID of a customer."""
         return derived_id("story", self.story.story, self.play, "customer", name)
@@ -30,6 +34,13 @@ class Names:
     def subscription(self, name: str) -> str:
         """The provider's GUID of a licence subscription, named `customer/subscription`."""
         return derived_id("story", self.story.story, self.play, "subscription", name)
+
+    def any_subscription(self, customer: str, name: str) -> str:
+        """Of a contract's list: a licence subscription of the customer, else an Azure one."""
+        full = name if "/" in name else f"{customer}/{name}"
+        return (
+            self.subscription(full) if full in subscription_names(self.story) else self.azure(name)
+        )
 
     def azure(self, name: str) -> str:
         """The provider's GUID of an Azure subscription."""

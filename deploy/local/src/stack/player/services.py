@@ -83,6 +83,23 @@ class Services:
             raise CallFailed(f"{method} {path}: {answer.status} {answer.text[:500]}")
         return answer.json() if answer.content else None
 
+    async def put_webhooks(self, *, copies: int, hold: bool) -> None:
+        """How the provider's notifications travel from now on."""
+        body = {"mode": "hold" if hold else "deliver", "copies": copies}
+        await self.simulator("PUT", "/partner-center/_control/webhooks", body)
+
+    async def release_webhooks(self, *, seed: int, copies: int) -> None:
+        """Let held notifications go in a shuffled order, and hold no more."""
+        await self.put_webhooks(copies=copies, hold=False)
+        body = {"order": "shuffled", "seed": seed}
+        await self.simulator("POST", "/partner-center/_control/webhooks/release", body)
+
+    async def webhooks_out(self) -> None:
+        """Wait until no notification of a vendor is on its way to us."""
+        for vendor in ("partner-center", "stripe"):
+            while not (await self.simulator("GET", f"/{vendor}/_control/webhooks"))["idle"]:
+                await asyncio.sleep(0.02)
+
     async def simulator_answer(self, method: str, path: str, body: object = None) -> Response:
         return await self._simulators.request(method, path, json=body)
 

@@ -1,0 +1,169 @@
+"""Tells the services what a person would tell them: rates, sellers, contracts, prices, payers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from stack.player.names import Names
+from stack.player.services import Services
+from stack.story.format import PriceRule
+
+RATES_FROM = "2020-01-01"
+
+
+async def set_up_billing(services: Services, plays: Sequence[Names]) -> None:
+    """Tax rates, selling entities, accounts, contracts, customer prices."""
+    for names in plays:
+        await _tax_rates(services, names)
+        await _sellers_and_accounts(services, names)
+        await _contracts(services, names)
+        for name, contract in names.story.contracts.items():
+            for rule in contract.prices:
+                await put_price(services, names, name, rule)
+
+
+async def set_up_payers(services: Services, plays: Sequence[Names], payments_url: str) -> None:
+    """Stored payment methods at the simulated Stripe, and profiles that point at them."""
+    payers = [
+        (names, name, customer.pays_by.stripe)
+        for names in plays
+        for name, customer in names.story.customers.items()
+        if customer.pays_by is not None
+    ]
+    if not payers:
+        return
+    state = await services.simulator("GET", "/stripe/_control/state")
+    for names, name, token in payers:
+        customer_id = f"cus_{names.own(name).replace('.', '')}"
+        method_id = f"pm_{names.own(name).replace('.', '')}"
+        state["customers"].append(
+            {
+                "id": customer_id,
+                "name": names.story.customers[name].name,
+                "payment_methods": [{"id": method_id, "token": token}],
+            }
+        )
+        profile = {
+            "provider": "stripe",
+            "provider_customer_id": customer_id,
+            "provider_method_id": method_id,
+        }
+        await services.put("payments", f"/v1/profiles/{names.own(name)}", profile)
+    receiver = f"{payments_url}/webhooks/stripe"
+    if not any(endpoint["url"] == receiver for endpoint in state["webhook_endpoints"]):
+        state["webhook_url"] = receiver
+    await services.simulator("PUT", "/stripe/_control/state", state)
+
+
+async def put_price(services: Services, names: Names, contract: str, rule: PriceRule) -> None:
+    """A customer price; the same subject again is a new version of the same rule."""
+    starts = names.story.contracts[contract].starts
+    body: dict[str, Any] = {
+        "valid_from": (rule.from_ or starts).isoformat(),
+        "priority": rule.priority,
+        "scope": {"contract_id": names.own(contract), **_subject(names, rule)},
+        "price": _price(names, contract, rule),
+    }
+    if rule.until is not None:
+        body["valid_until"] = rule.until.isoformat()
+    await services.put("rating", f"/v1/price-rules/{_rule_id(names, contract, rule)}", body)
+
+
+async def _tax_rates(services: Services, names: Names) -> None:
+    for rate in names.story.tax_rates:
+        rate_id = _slug(f"{rate.jurisdiction}-{rate.category}")
+        body = {
+            "jurisdiction": rate.jurisdiction,
+            "category": rate.category,
+            "name": rate.name,
+            "rate": f"{rate.rate:f}",
+            "valid_from": rate.from_.isoformat() if rate.from_ else RATES_FROM,
+        }
+        await services.put("tax", f"/v1/rates/{rate_id}", body)
+
+
+async def _sellers_and_accounts(services: Services, names: Names) -> None:
+    for name, seller in names.story.sellers.items():
+        body = {
+            "name": seller.name,
+            "country": seller.country,
+            "tax_mode": seller.tax,
+            "invoice_prefix": names.prefix(seller.invoice_prefix),
+            "payment_terms_days": seller.payment_terms_days,
+        }
+        await services.put("invoicing", f"/v1/selling-entities/{names.own(name)}", body)
+    for name, customer in names.story.customers.items():
+        body = {
+            "name": customer.name,
+            "selling_entity_id": names.own(customer.seller),
+            "country": customer.country,
+            "tax_jurisdiction": customer.jurisdiction,
+            "currency": customer.currency,
+        }
+        await services.put("invoicing", f"/v1/accounts/{names.own(name)}", body)
+
+
+async def _contracts(services: Services, names: Names) -> None:
+    for name, contract in names.story.contracts.items():
+        body: dict[str, Any] = {
+            "account_id": names.own(contract.customer),
+            "currency": names.story.customers[contract.customer].currency,
+            "timing": contract.timing,
+            "anchor_day": contract.anchor_day,
+            "invoice_offset_days": contract.invoice_offset_days,
+            "starts_on": contract.starts.isoformat(),
+            "billed_through": (contract.billed_through or contract.starts).isoformat(),
+            "ends_on": contract.ends.isoformat() if contract.ends else None,
+            "provider_customer_id": names.customer(contract.customer),
+        }
+        if contract.subscriptions is not None:
+            body["subscription_ids"] = [
+                names.any_subscription(contract.customer, sub) for sub in contract.subscriptions
+            ]
+        await services.put("invoicing", f"/v1/contracts/{names.own(name)}", body)
+
+
+def _subject(names: Names, rule: PriceRule) -> dict[str, str]:
+    if rule.product is not None:
+        return {"kind": "licence", "product_key": names.product_key(rule.product)}
+    if rule.minimum is not None:
+        assert rule.azure is not None
+        return {"kind": "minimum", "azure_subscription_id": names.azure(rule.azure)}
+    subject = {"kind": "purchase" if rule.purchase else "usage"}
+    if rule.usage not in (None, "*"):
+        subject["meter_category"] = str(rule.usage)
+    if rule.azure is not None:
+        subject["azure_subscription_id"] = names.azure(rule.azure)
+    return subject
+
+
+def _price(names: Names, contract: str, rule: PriceRule) -> dict[str, str]:
+    currency = names.story.customers[names.story.contracts[contract].customer].currency
+    if rule.fixed is not None:
+        return {"kind": "fixed", "amount": f"{rule.fixed:f}", "currency": currency}
+    if rule.minimum is not None:
+        return {"kind": "minimum", "amount": f"{rule.minimum:f}", "currency": currency}
+    if rule.cost_plus is not None:
+        return {"kind": "cost_plus", "percent": f"{rule.cost_plus * 100:f}"}
+    if rule.discount is not None:
+        return {"kind": "discount", "percent": f"{rule.discount * 100:f}"}
+    if rule.markup is not None:
+        return {
+            "kind": "usage_markup",
+            "percent": f"{rule.markup * 100:f}",
+            "pec_share": str(rule.pec_share),
+            "base": rule.base,
+        }
+    return {"kind": "list"}
+
+
+def _rule_id(names: Names, contract: str, rule: PriceRule) -> str:
+    kind = "minimum" if rule.minimum is not None else "price"
+    subject = rule.product or rule.usage or rule.purchase or ""
+    return _slug(f"{names.own(contract)}-{kind}-{rule.azure or ''}-{subject}")
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text.replace("*", "all")).strip("-")
