@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from functools import reduce
 from typing import Any
 
 from shared.contracts.envelope import PeriodField
@@ -177,7 +178,7 @@ def revised(before: ChargeRated, **changes: Any) -> ChargeRated:
 
 
 def cycle_rated(
-    run_id: str, invoice_date: str, charges: Sequence[ChargeRated], **changes: Any
+    run_id: str, invoice_date: str, charges: Sequence[ChargeRated], /, **changes: Any
 ) -> CycleRated:
     """Rating's answer with the control total of these current charges."""
     due = [c for c in charges if c.bill_on <= day(invoice_date)]
@@ -186,7 +187,7 @@ def cycle_rated(
         "run_id": run_id,
         "invoice_date": day(invoice_date),
         "charges": len(due),
-        "amount": sum((c.amount for c in due), Decimal(0)),
+        "amount": reduce(EXACT.add, (c.amount for c in due), Decimal(0)),
         "holds": 0,
     }
     return CycleRated(**facts | changes)

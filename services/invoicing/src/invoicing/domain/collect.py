@@ -130,10 +130,11 @@ def _closed(charge: ChargeRated, currency: str) -> Decimal:
             "currency_mismatch",
             f"charge {charge.charge_id} is in {charge.currency}, its contract in {currency}",
         )
-    if abs(charge.amount) >= AMOUNT_BOUND or abs(charge.cost) >= AMOUNT_BOUND:
+    figures = (charge.amount, charge.amount_exact, charge.cost, charge.quantity)
+    if any(_out_of_bounds(figure) for figure in (*figures, charge.price.unit_price or Decimal(0))):
         raise Invalid(
             "amount_out_of_bounds",
-            f"charge {charge.charge_id} has 16 or more digits before the point",
+            f"charge {charge.charge_id} has a figure of 16 digits before the point or more",
         )
     money = Money(charge.amount, currency)
     if money.rounded() != money:
@@ -185,9 +186,10 @@ def _described(charge: ChargeRated) -> str:
 
 def _item_line(item: OneTimeItem, currency: str) -> InvoiceLine:
     exact = Money(item.unit_price, currency) * item.quantity
-    if abs(exact.amount) >= AMOUNT_BOUND or abs(item.cost) >= AMOUNT_BOUND:
+    if _out_of_bounds(exact.amount) or _out_of_bounds(item.cost):
         raise Invalid(
-            "amount_out_of_bounds", f"item {item.item_id} has 16 digits before the point or more"
+            "amount_out_of_bounds",
+            f"item {item.item_id} has an amount of 16 digits before the point or more",
         )
     return InvoiceLine(
         number=0,
@@ -210,3 +212,7 @@ def _item_line(item: OneTimeItem, currency: str) -> InvoiceLine:
         recurring=False,
         corrects=None,
     )
+
+
+def _out_of_bounds(figure: Decimal) -> bool:
+    return abs(figure) >= AMOUNT_BOUND
