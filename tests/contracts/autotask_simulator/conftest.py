@@ -94,7 +94,9 @@ def clock() -> FrozenClock:
 
 @pytest.fixture
 async def client(clock: FrozenClock) -> AsyncIterator[Client]:
-    board = create_app(World(clock=clock, base_url="http://sim"), names=["autotask"])
+    nobody = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(404)))
+    world = World(clock=clock, base_url="http://sim", http=nobody)
+    board = create_app(world, names=["autotask"])
     transport = httpx.ASGITransport(app=board)
     async with httpx.AsyncClient(transport=transport, base_url="http://sim") as http:
         client = Client(http)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from jsonschema import ValidationError
 
@@ -36,6 +37,11 @@ class Problem:
 
 
 def problems_of(error: ValidationError) -> list[Problem]:
+    """One rule that a value breaks, as problems; of `X or null` only what is wrong with X."""
+    options: Any = error.validator_value
+    if error.validator == "anyOf" and {"type": "null"} in options:
+        inner = [e for e in error.context or () if e.schema != {"type": "null"}]
+        return [problem for one in inner for problem in problems_of(one)]
     where = ".".join(str(part) for part in error.absolute_path)
     prefix = f"{where}." if where else ""
     schema = error.schema

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 from shared.kernel.clock import Clock
+from simulators.card_numbers import without_card_numbers
 from simulators.exact_json import Document
 from simulators.http_messages import Answer, Call
 
@@ -156,4 +157,4 @@ def _text(body: bytes) -> str:
 
 
 def _without_secrets(text: str) -> str:
-    return _SECRET_FIELDS.sub(r"\1[redacted]", text)
+    return without_card_numbers(_SECRET_FIELDS.sub(r"\1[redacted]", text))
