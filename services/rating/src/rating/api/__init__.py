@@ -1,0 +1,16 @@
+"""The HTTP face of rating: prices in, charges and their reasons out."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from rating.api import charges, prices, usage
+from shared.runtime.postgres import Database
+
+
+def router(database: Database) -> APIRouter:
+    """All routes under /v1."""
+    routes = APIRouter(prefix="/v1", tags=["rating"])
+    for part in (prices, charges, usage):
+        routes.include_router(part.router(database))
+    return routes

@@ -1,0 +1,155 @@
+"""Usage batches become decided lines and deltas; a file counts when all of it is here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from rating.domain.completeness import Completeness, Received, compare
+from rating.domain.desired import Hold
+from rating.domain.rules import RuleKind
+from rating.domain.usage import HELD, NOT_BILLABLE, Decider, Outcome, UsageBook, group_lines
+from rating.store import due, facts, holds, locks, prices, usage, usage_files
+from rating.store.due import DueKind
+from rating.store.holds import Place
+from rating.store.usage import LineRow
+from rating.store.usage_files import UsageFile
+from shared.contracts.ingest import UsageBatchRecorded, UsageFileClosed
+from shared.contracts.rating import UsageFileRated
+from shared.contracts.usage_frame import FrameHeader, UsageLine, lines_of, open_frame
+from shared.kernel.ids import derived_id
+from shared.kernel.money import EXACT
+from shared.kernel.periods import month_of
+from shared.runtime.postgres import Transaction
+
+CONCLUDE = "conclude"  # the job that works off what is due
+
+Numbered = tuple[int, UsageLine]  # a line and its row in the batch
+
+
+async def on_usage_batch_recorded(event: UsageBatchRecorded, tx: Transaction) -> None:
+    """Decide the lines of a batch once: the batch's id first, then lines, deltas, counters."""
+    header, table = open_frame(event.frame)
+    await usage_files.add_file(tx, header)
+    batch = await usage.add_batch(tx, event.src, header, event.frame)
+    if batch is None:
+        return
+    lines = lines_of(table)
+    await locks.share_customers(tx, {line.customer_id for line in lines})
+    await _conclude(tx, batch, header, list(enumerate(lines)))
+    file = await usage_files.count_in(
+        tx,
+        header.file_id,
+        lines=len(lines),
+        quantity=_sum(line.quantity for line in lines),
+        billing_pretax=_sum(line.billing_pretax for line in lines),
+    )
+    await _judge(tx, file)
+
+
+async def on_usage_file_closed(event: UsageFileClosed, tx: Transaction) -> None:
+    """Keep what the file announces; it counts at once if everything came before."""
+    closed_at: datetime = tx.cause.time if tx.cause else tx.now
+    await _judge(tx, await usage_files.announce(tx, event, closed_at))
+
+
+async def rerate(tx: Transaction, customer_id: str) -> None:
+    """Decide every line of a customer again, from the frames. The caller holds the customer."""
+    for batch in await usage.batches_of(tx, customer_id):
+        frame = await usage.frame_of(tx, batch)
+        header, table = open_frame(frame.content)
+        lines = [
+            (row, line)
+            for row, line in enumerate(lines_of(table))
+            if line.customer_id == customer_id
+        ]
+        await usage.drop_conclusions(tx, batch, customer_id)
+        await _conclude(tx, batch, header, lines)
+
+
+async def _conclude(
+    tx: Transaction, batch: int, header: FrameHeader, lines: Sequence[Numbered]
+) -> None:
+    book = await _book(tx, {line.customer_id for _, line in lines})
+    month = month_of(datetime.fromisoformat(f"{header.billing_month}-01").date())
+    grouped = group_lines([line for _, line in lines], Decider(book, month.last_day))
+    rows = (
+        LineRow(line.line_number, row, place, line.usage_date, line.quantity, line.line_id)
+        for (row, line), place in zip(lines, grouped.positions, strict=True)
+    )
+    await usage.add_conclusions(tx, batch, grouped.groups, rows)
+
+
+async def _book(tx: Transaction, customer_ids: Iterable[str]) -> UsageBook:
+    names = sorted(customer_ids)
+    contracts = await facts.contracts_of(tx, names)
+    known = [contract for group in contracts.values() for contract in group]
+    rules = await prices.rules(
+        tx, [RuleKind.USAGE], contract_ids=[c.contract_id for c in known], customer_ids=names
+    )
+    rates = await prices.rates(tx, {contract.currency for contract in known})
+    return UsageBook(contracts, rules, rates)
+
+
+async def _judge(tx: Transaction, file: UsageFile) -> None:
+    """Let the file count if it is all here; else say what is missing."""
+    if file.control is None or file.state == "superseded":
+        return
+    received = Received(file.batches, file.lines, file.quantity, file.billing_pretax)
+    verdict, detail = compare(received, file.control.control)
+    place = Place(f"file/{file.file_id}")
+    if verdict is Completeness.COMPLETE:
+        await holds.replace_holds(tx, place, [])
+        if file.state != "current":
+            await _count(tx, file)
+        return
+    is_short = verdict is Completeness.INCOMPLETE
+    reason = "usage_incomplete" if is_short else "control_total_mismatch"
+    hold = Hold(reason, f"usage-file/{file.file_id}", file.data_set, detail)
+    await holds.replace_holds(tx, place, [hold])
+    if file.state != "current":
+        await usage_files.set_state(tx, file.file_id, verdict.value)
+
+
+async def _count(tx: Transaction, file: UsageFile) -> None:
+    """From now on this version of the data set counts, unless a newer one does already."""
+    older = await usage_files.current_of(tx, file.data_set)
+    if older and older.closed_at and file.closed_at and older.closed_at > file.closed_at:
+        await usage_files.set_state(tx, file.file_id, "superseded")
+        return
+    if older:
+        await usage_files.set_state(tx, older.file_id, "superseded")
+    await usage_files.set_state(tx, file.file_id, "current")
+    await _announce(tx, file, older)
+    if not file.estimate:
+        changed = [file.file_id, older.file_id] if older else [file.file_id]
+        await due.make_due(tx, DueKind.SETTLE, await usage.customers_in(tx, changed))
+        tx.wake(CONCLUDE)
+
+
+async def _announce(tx: Transaction, file: UsageFile, older: UsageFile | None) -> None:
+    totals = await usage_files.outcome_totals(tx, file.file_id)
+    counts = {Outcome(total.outcome): total.lines for total in totals}
+    event = UsageFileRated(
+        file_id=file.file_id,
+        data_set=file.data_set,
+        lines=file.lines,
+        rated=counts.get(Outcome.RATED, 0),
+        held=sum(counts.get(outcome, 0) for outcome in HELD),
+        not_billable=sum(counts.get(outcome, 0) for outcome in NOT_BILLABLE),
+    )
+    await tx.publish(event, id=derived_id("usage-file-rated", file.file_id))
+    await tx.record(
+        "usage_file.counts",
+        event.subject(),
+        before={"file_id": older.file_id} if older else None,
+        after=event.model_dump(mode="json"),
+    )
+
+
+def _sum(values: Iterable[Decimal]) -> Decimal:
+    total = Decimal(0)
+    for value in values:
+        total = EXACT.add(total, value)
+    return total

@@ -1,0 +1,201 @@
+"""Computes from the facts what a contract owes, and lets the difference be published.
+
+Whoever calls these holds the customer, so the facts do not move meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rating.domain.desired import Desired, Draft, Hold, merge
+from rating.domain.licences import Terms, licence_charges
+from rating.domain.minimums import minimum_charges
+from rating.domain.ownership import covers, is_before_all, owner_of_change, owner_of_cycle
+from rating.domain.purchases import purchase_charge, purchase_charge_id
+from rating.domain.rules import RuleKind
+from rating.domain.timeline import Timeline
+from rating.domain.usage_charges import usage_charges
+from rating.handlers.publishing import log_changes, publish_difference
+from rating.handlers.terms import licence_book, rules_for, usage_terms
+from rating.store import charges, facts, holds, prices, usage, usage_files
+from rating.store.holds import Place
+from shared.contracts.ingest import ProviderPurchaseRecorded
+from shared.contracts.invoicing import ContractChanged
+from shared.contracts.rating import ChargeKind
+from shared.kernel.errors import Held
+from shared.kernel.periods import utc_day
+from shared.runtime.postgres import Transaction
+
+LICENCE_KINDS = (ChargeKind.RECURRING, ChargeKind.PRORATION)
+USAGE_KINDS = (ChargeKind.USAGE, ChargeKind.MINIMUM)
+
+
+async def settle_customer(tx: Transaction, customer_id: str) -> None:
+    """Everything of a customer: each of its contracts, and what no contract covers."""
+    contracts = (await facts.contracts_of(tx, [customer_id]))[customer_id]
+    timelines = await facts.timelines(tx, customer_id)
+    bought = await facts.purchases(tx, customer_id)
+    for contract in contracts:
+        await _settle(tx, contract, contracts, timelines, bought)
+    for line in timelines.values():
+        await hold_uncovered(tx, contracts, line)
+    await _hold_unowned_usage(tx, customer_id)
+    await _hold_unowned_purchases(tx, customer_id, contracts, bought)
+
+
+async def settle_contract(tx: Transaction, contract: ContractChanged) -> None:
+    """Everything that one contract owes."""
+    customer_id = contract.provider_customer_id
+    contracts = (await facts.contracts_of(tx, [customer_id]))[customer_id]
+    timelines = await facts.timelines(tx, customer_id)
+    bought = await facts.purchases(tx, customer_id)
+    await _settle(tx, contract, contracts, timelines, bought)
+
+
+async def settle_subscription(tx: Transaction, customer_id: str, subscription_id: str) -> None:
+    """What one licence subscription owes under whatever contracts cover it."""
+    contracts = (await facts.contracts_of(tx, [customer_id]))[customer_id]
+    timelines = await facts.timelines(tx, customer_id, subscription_id)
+    for contract in contracts:
+        if covers(contract, subscription_id):
+            await _licences(tx, contract, contracts, timelines, subscription_id)
+    await hold_uncovered(tx, contracts, timelines[subscription_id])
+
+
+async def hold_uncovered(
+    tx: Transaction, contracts: Sequence[ContractChanged], line: Timeline
+) -> None:
+    """Somebody has seats and nobody is billed for them: say so."""
+    last = line.steps[-1]
+    on = max(utc_day(tx.now), last.day)
+    name = line.subscription_id
+    owned = owner_of_change(contracts, name, on) or owner_of_cycle(contracts, name, on)
+    uncovered = last.after.quantity > 0 and not owned and not is_before_all(contracts, name, on)
+    detail = f"{last.after.quantity} × {last.after.product_name} under no contract"
+    hold = Hold("no_contract", f"subscription/{name}", line.customer_id, detail)
+    place = Place(f"subscription/{name}", customer_id=line.customer_id)
+    await holds.replace_holds(tx, place, [hold] if uncovered else [])
+
+
+async def _settle(
+    tx: Transaction,
+    contract: ContractChanged,
+    siblings: Sequence[ContractChanged],
+    timelines: Mapping[str, Timeline],
+    bought: Sequence[ProviderPurchaseRecorded],
+) -> None:
+    await _licences(tx, contract, siblings, timelines)
+    await _usage(tx, contract)
+    await _purchases(tx, contract, siblings, bought)
+
+
+async def _licences(
+    tx: Transaction,
+    contract: ContractChanged,
+    siblings: Sequence[ContractChanged],
+    timelines: Mapping[str, Timeline],
+    subscription_id: str | None = None,
+) -> None:
+    """All licence subscriptions, or one."""
+    covered = {name: x for name, x in timelines.items() if covers(contract, name)}
+    terms = Terms(
+        contract,
+        siblings,
+        await licence_book(tx, contract, covered.values()),
+        await facts.closed_through(tx, contract.contract_id),
+    )
+    found: dict[str, Desired] = {x: licence_charges(terms, covered[x]) for x in sorted(covered)}
+    published = await charges.published(tx, contract.contract_id, LICENCE_KINDS, subscription_id)
+    desired = merge(found.values())
+    await publish_difference(tx, contract, desired, published)
+    logged = await charges.logged(tx, contract.contract_id, subscription_id)
+    await log_changes(tx, desired, logged)
+    prefix = f"contract/{contract.contract_id}/subscription/{subscription_id or ''}"
+    stale = await holds.open_scopes(tx, prefix) if subscription_id is None else {prefix}
+    for name, conclusion in found.items():
+        scope = f"contract/{contract.contract_id}/subscription/{name}"
+        if conclusion.holds or scope in stale:
+            await holds.replace_holds(tx, _place(contract, scope), conclusion.holds)
+        stale.discard(scope)
+    for scope in sorted(stale):
+        await holds.replace_holds(tx, _place(contract, scope), [])
+
+
+async def _usage(tx: Transaction, contract: ContractChanged) -> None:
+    """Usage and the top-ups that follow from it."""
+    terms = await usage_terms(tx, contract)
+    used = usage_charges(terms, await usage.sums(tx, contract.contract_id))
+    top_ups = minimum_charges(
+        terms,
+        used,
+        minimums=await rules_for(tx, contract, RuleKind.MINIMUM),
+        known_months=await usage_files.known_months(tx),
+    )
+    desired = merge([used, top_ups])
+    published = await charges.published(tx, contract.contract_id, USAGE_KINDS)
+    await publish_difference(tx, contract, desired, published)
+    place = _place(contract, f"contract/{contract.contract_id}/usage")
+    await holds.replace_holds(tx, place, desired.holds)
+
+
+async def _purchases(
+    tx: Transaction,
+    contract: ContractChanged,
+    siblings: Sequence[ContractChanged],
+    bought: Sequence[ProviderPurchaseRecorded],
+) -> None:
+    rules = await rules_for(tx, contract, RuleKind.PURCHASE)
+    rates = await prices.rates(tx, [contract.currency])
+    draft = Draft()
+    for purchase in bought:
+        owner = owner_of_change(
+            siblings, purchase.azure_subscription_id, purchase.charge_period.start
+        )
+        if owner is None or owner.contract_id != contract.contract_id:
+            continue
+        try:
+            draft.charges.append(purchase_charge(contract, purchase, rules, rates))
+        except Held as held:
+            object, key = f"purchase/{purchase.purchase_id}", purchase.pricing_currency
+            identity = purchase_charge_id(contract, purchase)
+            draft.hold(Hold.of(held, object=object, key=key), identity)
+    desired = draft.done()
+    published = await charges.published(tx, contract.contract_id, (ChargeKind.PURCHASE,))
+    await publish_difference(tx, contract, desired, published)
+    place = _place(contract, f"contract/{contract.contract_id}/purchases")
+    await holds.replace_holds(tx, place, desired.holds)
+
+
+async def _hold_unowned_usage(tx: Transaction, customer_id: str) -> None:
+    found = [
+        Hold(
+            "no_contract",
+            f"azure-subscription/{x.azure_subscription_id}",
+            customer_id,
+            f"{x.lines} usage lines since {x.since:%Y-%m} under no contract",
+        )
+        for x in await usage.unowned(tx, customer_id)
+    ]
+    place = Place(f"customer/{customer_id}/usage", customer_id=customer_id)
+    await holds.replace_holds(tx, place, found)
+
+
+async def _hold_unowned_purchases(
+    tx: Transaction,
+    customer_id: str,
+    contracts: Sequence[ContractChanged],
+    bought: Sequence[ProviderPurchaseRecorded],
+) -> None:
+    found = []
+    for purchase in bought:
+        azure, on = purchase.azure_subscription_id, purchase.charge_period.start
+        if owner_of_change(contracts, azure, on) or is_before_all(contracts, azure, on):
+            continue
+        detail = f"{purchase.description} of {on} under no contract"
+        found.append(Hold("no_contract", f"purchase/{purchase.purchase_id}", customer_id, detail))
+    place = Place(f"customer/{customer_id}/purchases", customer_id=customer_id)
+    await holds.replace_holds(tx, place, found)
+
+
+def _place(contract: ContractChanged, scope: str) -> Place:
+    return Place(scope, contract.contract_id, contract.provider_customer_id)

@@ -1,0 +1,1 @@
+"""Every SQL statement of rating, by what it reads and writes."""
