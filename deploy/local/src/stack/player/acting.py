@@ -1,4 +1,4 @@
-"""Carries out the steps of a timeline: somebody acts at the provider, a file is published, a run."""
+"""Carries out the steps of a timeline: acts at the provider, publishes files, runs invoices."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ BY = "admin@customer.example"
 class Outcome:
     """What the provider said to an event of a story."""
 
+    story: str
     event: str
     refused: bool
     answer: str
@@ -70,12 +71,14 @@ class Actor:
                 "by": BY,
                 **_change(event),
             }
-            await self._at_provider("changes", event, change)
+            await self._at_provider("changes", names, event, change)
 
-    async def _at_provider(self, lever: str, event: Event, body: dict[str, Any]) -> None:
+    async def _at_provider(
+        self, lever: str, names: Names, event: Event, body: dict[str, Any]
+    ) -> None:
         path = f"/partner-center/_control/{lever}"
         answer = await self.services.simulator_answer("POST", path, body)
-        self.outcomes.append(Outcome(event.id, not answer.ok, answer.text[:300]))
+        self.outcomes.append(Outcome(names.story.story, event.id, not answer.ok, answer.text))
 
     async def _buy(self, names: Names, event: Event) -> None:
         assert event.buy is not None
@@ -97,7 +100,7 @@ class Actor:
             "by": BY,
             "lines": [line],
         }
-        await self._at_provider("purchases", event, body)
+        await self._at_provider("purchases", names, event, body)
 
     async def _one_time(self, names: Names, event: Event) -> None:
         assert event.one_time is not None
