@@ -69,7 +69,7 @@ def require_certificate_address(
 ) -> None:
     """The address must be one we would call by ourselves: listed host, https, nothing hidden in it.
 
-    A host is listed as `name` (default port) or `name:port`.
+    A host is listed as `name` (default port; any port where http is allowed) or `name:port`.
 
     Raises:
         Invalid: `certificate_address_refused`.
@@ -84,9 +84,10 @@ def require_certificate_address(
         raise Invalid("certificate_address_refused", f"scheme {parts.scheme!r} is not https")
     if parts.username or parts.password or parts.fragment:
         raise Invalid("certificate_address_refused", "the address carries more than an address")
-    name = host if port in (None, 443) else f"{host}:{port}"
-    if name not in {h.lower() for h in hosts}:
-        raise Invalid("certificate_address_refused", f"host {name!r} is not on the list")
+    usual = port in (None, 443) or allow_http
+    names = {f"{host}:{port}", host} if usual else {f"{host}:{port}"}
+    if not names & {h.lower() for h in hosts}:
+        raise Invalid("certificate_address_refused", f"host {host!r} is not on the list")
 
 
 def _of_scheme(value: str) -> str:

@@ -25,6 +25,7 @@ _SEGMENT = r"[^/?#]{1,200}"
 _SUBSCRIPTION = re.compile(rf"/customers/({_SEGMENT})/subscriptions/({_SEGMENT})/?$", re.IGNORECASE)
 _INVOICE = re.compile(rf"/invoices/({_SEGMENT})/?$", re.IGNORECASE)
 _AUDIT = re.compile(rf"/auditrecords/({_SEGMENT})/?$", re.IGNORECASE)
+_EVENT = re.compile(r"[a-z0-9_.\-]{1,100}")
 _SAFE_ID = re.compile(r"[A-Za-z0-9_.:\-]{1,200}")
 
 
@@ -51,8 +52,8 @@ def read_notification(body: bytes) -> Notification:
     """
     fields = Fields(_document(body))
     event_name, uri = fields.text("EventName").casefold(), fields.text("ResourceUri")
-    if not event_name or len(event_name) > 100:
-        raise Invalid("webhook_without_event", "EventName is missing or too long")
+    if not _EVENT.fullmatch(event_name):
+        raise Invalid("webhook_without_event", f"EventName is {event_name[:100]!r}")
     subscription = _SUBSCRIPTION.search(_path(uri))
     if event_name == SUBSCRIPTION_UPDATED and not _is_safe(subscription, 2):
         raise Invalid("webhook_without_resource", f"no customer and subscription in {uri[:200]!r}")

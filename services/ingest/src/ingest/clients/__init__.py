@@ -1,0 +1,1 @@
+"""The provider's interfaces, typed: Partner Center, sign-in, Graph exports, certificates."""

@@ -1,0 +1,78 @@
+"""An export's way: ask, poll, load. Each step leaves its mark in the row, so any worker goes on."""
+
+from __future__ import annotations
+
+from ingest.clients.errors import ProviderBusy, ProviderError, ProviderRefused
+from ingest.clients.graph import DownloadFailed, ExportExpired, Failed, Running
+from ingest.clients.gunzip import Truncated
+from ingest.handlers.context import Context, retry_after
+from ingest.handlers.file_work import Contended
+from ingest.handlers.loading import load
+from ingest.store import exports
+from ingest.store.exports import Export, Outcome
+from shared.kernel.errors import Invalid
+
+TRIES = 6
+
+
+async def advance_export(context: Context, export: Export) -> None:
+    """Do the next step of a claimed export."""
+    try:
+        if export.operation_id is None:
+            await _ask(context, export)
+        else:
+            await _poll(context, export, export.operation_id)
+    except Contended as other:
+        await _later(context, export, reason=str(other), after_s=1.0, counts=False)
+    except ExportExpired as expired:
+        await _try_again(context, export, expired, afresh=True)
+    except (ProviderError, DownloadFailed, Truncated, Invalid, OSError) as error:
+        await _try_again(context, export, error, afresh=False)
+
+
+async def _ask(context: Context, export: Export) -> None:
+    if export.invoice_number is not None:
+        operation, wait = await context.graph.start_billed(export.kind, export.invoice_number)
+    else:
+        operation, wait = await context.graph.start_unbilled(
+            export.kind, export.currency or "", export.period or ""
+        )
+    async with context.database.transaction(correlation_id=export.id) as tx:
+        await exports.export_asked(tx, export, operation_id=operation, after_s=wait)
+
+
+async def _poll(context: Context, export: Export, operation_id: str) -> None:
+    found = await context.graph.poll(operation_id)
+    if isinstance(found, Running):
+        await _later(context, export, reason=None, after_s=found.after_s, counts=False)
+    elif isinstance(found, Failed):
+        await _fail(context, export, f"{found.code}: {found.message}")
+    else:
+        await load(context, export, found)
+
+
+async def _later(
+    context: Context, export: Export, *, reason: str | None, after_s: float, counts: bool,
+    afresh: bool = False,
+) -> None:  # fmt: skip
+    async with context.database.transaction(correlation_id=export.id) as tx:
+        await exports.retry_export(
+            tx, export, reason=reason, after_s=after_s, counts=counts, afresh=afresh
+        )
+
+
+async def _try_again(context: Context, export: Export, error: Exception, *, afresh: bool) -> None:
+    """Wait and repeat; what a repetition cannot mend is given up after a few tries, visibly."""
+    lasting = isinstance(error, ProviderRefused | Invalid | Truncated | DownloadFailed)
+    if lasting and export.attempts + 1 >= TRIES:
+        await _fail(context, export, str(error)[:500])
+        return
+    asked = error.after_s if isinstance(error, ProviderBusy) else None
+    wait = retry_after(export.attempts, asked)
+    await _later(context, export, reason=str(error)[:500], after_s=wait, counts=True, afresh=afresh)
+
+
+async def _fail(context: Context, export: Export, reason: str) -> None:
+    async with context.database.transaction(correlation_id=export.id) as tx:
+        await exports.finish_export(tx, export, Outcome("failed", reason=reason))
+        await tx.record("export.failed", f"export/{export.id}", reason=reason)

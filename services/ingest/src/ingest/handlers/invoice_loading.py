@@ -1,0 +1,159 @@
+"""Lines of a provider invoice: all of them at once, because a line's identity counts its repeats.
+
+Purchases are published; licence and meter lines are kept for reconciliation. What cannot be read or
+has an unknown charge type is quarantined, and its money stays visible there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from ingest.domain.reconciliation import (
+    InvoiceLine,
+    purchase_event,
+    purchase_ids,
+    read_invoice_line,
+)
+from ingest.domain.usage_lines import Totals
+from ingest.handlers.downloading import chunks_of
+from ingest.handlers.file_work import LOADED, Contended, Loading
+from ingest.store import provider_files, quarantine
+from ingest.store.provider_files import Progress, ProviderFile, StoredLine
+from ingest.store.quarantine import Quarantined
+from shared.kernel.errors import Invalid
+from shared.kernel.ids import derived_id
+from shared.kernel.money import EXACT
+from shared.kernel.periods import Period, add_months, month_of, utc_day
+from shared.runtime.http import loads
+from shared.runtime.postgres import Transaction
+
+MAX_LINES = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Invoice:
+    """What an export of an invoice holds."""
+
+    lines: tuple[StoredLine, ...]
+    refused: tuple[Quarantined, ...]
+
+
+async def load_invoice(loading: Loading) -> None:
+    """Store every line, publish the purchases, close the version."""
+    raw: list[bytes] = []
+    size = loading.context.choices.chunk_lines
+    chunks = chunks_of(loading.context.graph, loading.manifest, skip=0, size=size)
+    async with aclosing(chunks):
+        async for chunk in chunks:
+            raw += chunk
+            if len(raw) > MAX_LINES:
+                raise Invalid("invoice_too_large", f"more than {MAX_LINES} lines")
+    invoice = await asyncio.to_thread(read_invoice, raw)
+    async with loading.transaction() as (tx, file):
+        if file.closed:
+            raise Contended(f"file {file.file_id} is loaded")
+        await _commit(tx, loading, file, invoice, raw)
+        await loading.finish(tx, LOADED)
+
+
+def read_invoice(raw: Sequence[bytes]) -> Invoice:
+    """The lines, each with its derived id, and those that a person has to look at."""
+    read: list[InvoiceLine] = []
+    refused: list[Quarantined] = []
+    for number, line in enumerate(raw, start=1):
+        if not line.strip():
+            continue
+        try:
+            read.append(_line(line, number))
+        except Invalid as reason:
+            refused.append(Quarantined(number, reason.code, reason.detail, line))
+    refused += [
+        Quarantined(x.number, "charge_type_unknown", x.charge_type, raw[x.number - 1])
+        for x in read
+        if not x.known_charge_type
+    ]
+    stored = (
+        StoredLine(line, line_id, line.kind.is_purchase and line.known_charge_type)
+        for line, line_id in zip(read, purchase_ids(read), strict=True)
+    )
+    return Invoice(tuple(stored), tuple(refused))
+
+
+def _line(raw: bytes, number: int) -> InvoiceLine:
+    try:
+        document = loads(raw)
+    except ValueError as error:
+        raise Invalid("line_malformed", str(error)[:200]) from error
+    if not isinstance(document, dict):
+        raise Invalid("line_malformed", "the line is not an object")
+    return read_invoice_line(document, number=number)
+
+
+async def _commit(
+    tx: Transaction, loading: Loading, file: ProviderFile, invoice: Invoice, raw: Sequence[bytes]
+) -> None:
+    period = file.billing_period or _period_of(loading, invoice)
+    await provider_files.set_billing_period(tx, file.file_id, period)
+    await provider_files.keep_lines(tx, file.file_id, invoice.lines)
+    await quarantine.quarantine(tx, "reconciliation", file.file_id, invoice.refused)
+    for first, piece in _pieces(raw, loading.context.choices.chunk_lines):
+        joined = b"\n".join(piece)
+        await provider_files.keep_chunk(
+            tx, file.file_id, first_line=first, lines=len(piece), raw_bytes=len(joined),
+            content=provider_files.compress(joined),
+        )  # fmt: skip
+    published = [stored for stored in invoice.lines if stored.published]
+    for stored in published:
+        event = purchase_event(
+            stored.line,
+            purchase_id=stored.line_id,
+            billing=period,
+            data_set=file.data_set,
+            version=file.version,
+        )
+        event_id = derived_id("provider-purchase", stored.line_id, file.version)
+        await tx.publish(event, id=event_id)
+    totals = _totals(invoice)
+    progress = Progress(len(raw), 0, totals, len(invoice.refused))
+    await provider_files.advance(tx, file.file_id, progress)
+    await provider_files.close_file(tx, file.file_id)
+    await tx.record(
+        "provider-invoice.loaded",
+        f"provider-file/{file.file_id}",
+        after={
+            "data_set": file.data_set,
+            "version": file.version,
+            "lines": len(invoice.lines),
+            "purchases": len(published),
+            "quarantined": len(invoice.refused),
+            "subtotal": f"{totals.billing_pretax:f}",
+        },
+    )
+
+
+def _pieces(raw: Sequence[bytes], size: int) -> Iterator[tuple[int, Sequence[bytes]]]:
+    for start in range(0, len(raw), size):
+        yield start + 1, raw[start : start + size]
+
+
+def _totals(invoice: Invoice) -> Totals:
+    totals = Totals()
+    for stored in invoice.lines:
+        totals = Totals(
+            totals.lines + 1,
+            EXACT.add(totals.quantity, stored.line.quantity),
+            EXACT.add(totals.billing_pretax, stored.line.subtotal),
+        )
+    return totals
+
+
+def _period_of(loading: Loading, invoice: Invoice) -> Period:
+    """The month most lines are charged from; without lines, the month before it was asked for."""
+    starts = [stored.line.charge.start for stored in invoice.lines]
+    if starts:
+        return month_of(max(starts))
+    asked = month_of(utc_day(loading.export.requested_at))
+    return month_of(add_months(asked.start, -1))

@@ -1,0 +1,175 @@
+"""One look at one subscription: read it, read the records that explain it, settle what changed.
+
+The fast path is one read of the subscription and one of the record that the webhook named. The
+customer's records are listed only when those two leave a question open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from ingest.clients.errors import ProviderBusy, ProviderError, ProviderRefused
+from ingest.clients.partner_center import Document
+from ingest.domain.audit_records import AuditRecord
+from ingest.domain.changes import build_chain
+from ingest.domain.snapshots import Snapshot, read_snapshot
+from ingest.handlers.context import Context, retry_after
+from ingest.handlers.observing import Look, MirrorMoved, Seen, Verdict, observe
+from ingest.handlers.records import keep_records, read_records
+from ingest.store import audit_records, checks, subscriptions, syncs, webhooks
+from ingest.store.checks import Check
+from ingest.store.subscriptions import Mirror, Observation
+from ingest.store.webhooks import Delivery
+from shared.kernel.errors import Invalid
+from shared.kernel.periods import utc_day
+
+RETENTION = timedelta(days=89)  # records older than 90 days are refused
+FINAL = frozenset({400, 404, 410})
+TRIES_BEFORE_FAILED = 5
+WEBHOOK, AUDIT, SWEEP = "webhook", "audit", "sweep"
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What is known before the provider is asked."""
+
+    mirror: Mirror | None
+    deliveries: Sequence[Delivery]
+    stored: Sequence[AuditRecord]
+    missing: Sequence[str]  # records that webhooks named and nobody has read
+    history_begins: datetime | None
+
+
+async def look_at(context: Context, check: Check) -> None:
+    """Carry out a claimed check; whatever happens, its row says so afterwards."""
+    try:
+        await _look(context, check)
+    except (ProviderError, OSError, Invalid, MirrorMoved) as error:
+        await _postpone(context, check, error)
+
+
+async def _look(context: Context, check: Check) -> None:
+    before = await _before(context, check)
+    observed_at = context.database.clock.now()
+    resource, named = await asyncio.gather(
+        context.partner_center.subscription(check.customer_id, check.subscription_id),
+        _named(context, before.missing),
+    )
+    snapshot = read_snapshot(resource, customer_id=check.customer_id)
+    look = Look(
+        account_id=context.choices.account_id,
+        channel=WEBHOOK if before.deliveries else check.channel,
+        history_begins=before.history_begins,
+        deliveries=before.deliveries,
+        may_estimate=check.looks >= context.choices.settle_looks,
+    )
+    records = read_records(named)
+    if _leaves_a_question(before, records, snapshot, look, observed_at):
+        records += await _listed(context, check, before, snapshot)
+    observation = Observation(snapshot, observed_at, check.read_at)
+    await _settle(context, check, observation, look, records)
+
+
+async def _before(context: Context, check: Check) -> Before:
+    async with context.database.read() as reader:
+        deliveries = await webhooks.pending_deliveries(reader, check.subscription_id)
+        named = [d.audit_record_id for d in deliveries if d.audit_record_id]
+        account = await syncs.find_account(reader, context.choices.account_id)
+        return Before(
+            mirror=await subscriptions.find_mirror(reader, check.subscription_id),
+            deliveries=deliveries,
+            stored=await audit_records.records_of(reader, check.subscription_id),
+            missing=await audit_records.unknown_records(reader, named) if named else (),
+            history_begins=account.first_synced_at if account else None,
+        )
+
+
+async def _named(context: Context, record_ids: Sequence[str]) -> list[Document]:
+    """The records that webhooks named, as far as they are visible."""
+    found = await asyncio.gather(
+        *(context.partner_center.audit_record(record_id) for record_id in record_ids)
+    )
+    return [document for document in found if document is not None]
+
+
+def _leaves_a_question(
+    before: Before,
+    records: Sequence[AuditRecord],
+    snapshot: Snapshot,
+    look: Look,
+    observed_at: datetime,
+) -> bool:
+    if not snapshot.licence:
+        return False
+    known = before.mirror.known if before.mirror else None
+    available = [*before.stored, *records]
+    if known is None:
+        return look.channel != SWEEP  # a sync has just pulled everybody's records
+    return build_chain(known, available, snapshot, look.detection(observed_at)).unsettled
+
+
+async def _listed(
+    context: Context, check: Check, before: Before, snapshot: Snapshot
+) -> list[AuditRecord]:
+    """The customer's records since the last change we know of."""
+    today = utc_day(context.database.clock.now())
+    since = before.mirror.last_step_at if before.mirror else snapshot.created_at
+    start = _first_day(since, today)
+    found: list[AuditRecord] = []
+    pages = context.partner_center.audit_records(start, today, customer_id=check.customer_id)
+    async for page in pages:
+        found += read_records(page)
+    return found
+
+
+def _first_day(since: datetime, today: date) -> date:
+    return min(today, max(utc_day(since) - timedelta(days=1), today - RETENTION))
+
+
+async def _settle(
+    context: Context,
+    check: Check,
+    observation: Observation,
+    look: Look,
+    records: Sequence[AuditRecord],
+) -> None:
+    async with context.database.transaction(
+        actor="provider", correlation_id=check.correlation_id
+    ) as tx:
+        if not await checks.hold_lease(tx, check):
+            return  # too slow: somebody else looks by now
+        await keep_records(tx, records)
+        seen = await observe(tx, observation, look)
+        if seen.verdict is not Verdict.SETTLED:
+            wait = context.choices.settle_wait_s if seen.verdict is Verdict.UNSETTLED else 0.0
+            await checks.look_again(tx, check, after_s=wait, reason=seen.verdict.value)
+            return
+        await webhooks.settle_deliveries(tx, [d.id for d in look.deliveries], _outcome(seen))
+        await checks.finish_check(tx, check)
+
+
+def _outcome(seen: Seen) -> str:
+    return f"{seen.steps} steps" if seen.steps else "no news"
+
+
+async def _postpone(context: Context, check: Check, error: Exception) -> None:
+    """The provider did not answer usefully. Only what cannot get better by waiting is given up."""
+    final = isinstance(error, Invalid) or (
+        isinstance(error, ProviderRefused) and error.status in FINAL
+    )
+    give_up = final and check.attempts + 1 >= TRIES_BEFORE_FAILED
+    asked = error.after_s if isinstance(error, ProviderBusy) else None
+    async with context.database.transaction(correlation_id=check.correlation_id) as tx:
+        await checks.try_again(
+            tx,
+            check,
+            after_s=retry_after(check.attempts, asked),
+            reason=str(error)[:500],
+            give_up=give_up,
+        )
+        if give_up:
+            thing = f"subscription/{check.subscription_id}"
+            await tx.record("subscription.check-failed", thing, reason=str(error)[:500])

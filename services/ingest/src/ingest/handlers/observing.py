@@ -1,0 +1,150 @@
+"""Compares what a subscription is with what we hold, and publishes the steps in between.
+
+Everything happens in the caller's transaction, with the mirror locked: the known state, the chain
+computed from it, the events and the new mirror belong together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from ingest.domain.changes import Chain, Detection, Step, build_chain, change_id_of
+from ingest.domain.snapshots import Snapshot, state_to_json
+from ingest.store import audit_records, subscriptions
+from ingest.store.subscriptions import Evidence, Mirror, Observation
+from ingest.store.webhooks import Delivery
+from shared.contracts.ingest import ChangeSource, SubscriptionChanged
+from shared.kernel.ids import derived_id
+from shared.runtime.postgres import Transaction
+
+
+class Verdict(StrEnum):
+    """What came of a look."""
+
+    SETTLED = "settled"
+    UNSETTLED = "unsettled"  # nothing was written: a moment later we may know more
+    STALE = "stale"  # nothing was written: a fresher answer is mirrored already
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Why we look and what we know beforehand."""
+
+    account_id: str
+    channel: str  # webhook, audit, sweep
+    history_begins: datetime | None
+    deliveries: Sequence[Delivery] = ()
+    may_estimate: bool = True
+
+    def detection(self, observed_at: datetime) -> Detection:
+        told = [
+            d.changed_at for d in self.deliveries if d.changed_at and d.changed_at <= observed_at
+        ]
+        return Detection(observed_at, max(told, default=None), self.history_begins)
+
+    def webhook_of(self, step: Step) -> str | None:
+        """The delivery that named the step's record, or the last one that made us look."""
+        named = [
+            d.id for d in self.deliveries if step.record and d.audit_record_id == step.record.key
+        ]
+        return next(iter([*named, *(d.id for d in self.deliveries[-1:])]), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    verdict: Verdict
+    steps: int = 0
+
+
+async def observe(tx: Transaction, observation: Observation, look: Look) -> Seen:
+    """Bring the mirror to the observed snapshot and publish the steps that lead there."""
+    snapshot = observation.snapshot
+    mirror = await subscriptions.find_mirror(tx, snapshot.subscription_id, lock=True)
+    if mirror is not None and mirror.read_at > observation.read_at:
+        return Seen(Verdict.STALE)
+    records = await audit_records.records_of(tx, snapshot.subscription_id)
+    detection = look.detection(observation.observed_at)
+    chain = build_chain(mirror.known if mirror else None, records, snapshot, detection)
+    if chain.unsettled and not look.may_estimate:
+        return Seen(Verdict.UNSETTLED)
+    return await _move(tx, mirror, observation, chain, look)
+
+
+async def _move(
+    tx: Transaction, mirror: Mirror | None, observation: Observation, chain: Chain, look: Look
+) -> Seen:
+    snapshot = observation.snapshot
+    version = mirror.version if mirror else 0
+    unchanged = mirror is not None and mirror.state == snapshot.state and not chain.steps
+    if mirror is not None and unchanged:
+        snapshot_id = mirror.snapshot_id
+    else:
+        snapshot_id = await subscriptions.keep_snapshot(tx, observation)
+    last = version + len(chain.steps)
+    if mirror is None:
+        first = chain.steps[0] if chain.steps else None
+        created = await subscriptions.create_mirror(
+            tx,
+            observation,
+            start=first.after if first else snapshot.state,
+            started_at=first.effective_at if first else observation.observed_at,
+            version=last,
+            snapshot_id=snapshot_id,
+        )
+        if not created:
+            raise MirrorMoved(snapshot.subscription_id)
+    else:
+        await subscriptions.move_mirror(tx, observation, version=last, snapshot_id=snapshot_id)
+    for number, step in enumerate(chain.steps, start=version + 1):
+        await _publish(tx, snapshot, step, look, version=number, snapshot_id=snapshot_id)
+    return Seen(Verdict.SETTLED, len(chain.steps))
+
+
+class MirrorMoved(Exception):
+    """Two first looks at one subscription met; the transaction rolls back and is repeated."""
+
+
+async def _publish(
+    tx: Transaction, snapshot: Snapshot, step: Step, look: Look, *, version: int, snapshot_id: int
+) -> None:
+    sub = snapshot.subscription_id
+    webhook_id = look.webhook_of(step)
+    change_id = change_id_of(sub, step, version=version)
+    evidence = Evidence(change_id, version, look.channel, webhook_id, snapshot_id)
+    await subscriptions.keep_step(tx, sub, step, evidence)
+    event = SubscriptionChanged(
+        change_id=change_id,
+        kind=step.kind,
+        provider_account=look.account_id,
+        customer_id=snapshot.customer_id,
+        subscription_id=sub,
+        product=step.after.product(),
+        product_name=step.after.product_name,
+        quantity_before=step.quantity_before,
+        quantity_after=step.after.quantity,
+        status=step.after.status,
+        term_start=step.after.term_start,
+        term_end=step.after.term_end,
+        effective_at=step.effective_at,
+        detected_at=tx.now,
+        version=version,
+        source=ChangeSource(
+            channel=look.channel,
+            audit_record_id=step.record.key if step.record else None,
+            webhook_id=webhook_id,
+            actor=step.record.actor if step.record else None,
+            estimated_time=step.estimated,
+        ),
+    )
+    event_id = derived_id("subscription-changed", change_id)
+    await tx.publish(event, id=event_id, occurred_at=step.effective_at)
+    await tx.record(
+        "subscription.changed",
+        f"subscription/{sub}",
+        before=state_to_json(step.before) if step.before else None,
+        after=state_to_json(step.after),
+        reason=f"{step.kind.value}, seen by {look.channel}",
+    )

@@ -1,0 +1,55 @@
+"""Background work: claim a row, hand it to its handler, count what is open.
+
+Every job keeps its state in the database. A claim is a lease: a worker that dies loses it, and
+another one repeats the work.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from ingest import handlers
+from ingest.handlers.context import Context
+from ingest.jobs import schedule, work
+from ingest.settings import IngestSettings
+from ingest.store import checks, exports, price_sheets, syncs
+from shared.runtime.jobs import Job
+
+SCHEDULE_EVERY_S = 30.0
+
+
+def jobs(context: Context, settings: IngestSettings) -> tuple[Job, ...]:
+    return (
+        Job(
+            handlers.CHECKS,
+            partial(work.check_next, context),
+            concurrency=settings.ingest_check_workers,
+            pending=checks.count_open_checks,
+        ),
+        Job(
+            handlers.SYNCS,
+            partial(work.sync_next, context),
+            pending=syncs.count_open_syncs,
+        ),
+        Job(
+            handlers.SWEEPS,
+            partial(work.sweep_next, context),
+            concurrency=settings.ingest_sweep_workers,
+        ),
+        Job(
+            handlers.EXPORTS,
+            partial(work.export_next, context),
+            concurrency=2,
+            pending=exports.count_open_exports,
+        ),
+        Job(
+            handlers.PRICE_SHEETS,
+            partial(work.import_next, context),
+            pending=price_sheets.count_open_imports,
+        ),
+        Job(
+            handlers.SCHEDULE,
+            partial(schedule.sync_when_due, context),
+            every_s=SCHEDULE_EVERY_S,
+        ),
+    )

@@ -1,0 +1,55 @@
+"""The steps of the jobs: each claims one piece of work and says whether there was one."""
+
+from __future__ import annotations
+
+from ingest.handlers.context import Context
+from ingest.handlers.exporting import advance_export
+from ingest.handlers.looking import look_at
+from ingest.handlers.pricing import import_sheet
+from ingest.handlers.sweeping import start_sync, sweep_customer
+from ingest.store import checks, exports, price_sheets, syncs
+
+
+async def check_next(context: Context) -> bool:
+    async with context.database.transaction() as tx:
+        check = await checks.claim_check(tx)
+    if check is not None:
+        await look_at(context, check)
+    return check is not None
+
+
+async def sync_next(context: Context) -> bool:
+    async with context.database.transaction() as tx:
+        sync = await syncs.claim_sync(tx)
+    if sync is not None:
+        await start_sync(context, sync)
+    return sync is not None
+
+
+async def sweep_next(context: Context) -> bool:
+    """The next customer of a sync; when there is none, syncs that are through are closed."""
+    async with context.database.transaction() as tx:
+        sweep = await syncs.claim_customer(tx)
+        closed = [] if sweep is not None else await syncs.close_syncs(tx)
+        for row in closed:
+            action = "sync.done" if row["state"] == "done" else "sync.failed"
+            await tx.record(action, f"sync/{row['id']}", reason=row["reason"])
+    if sweep is not None:
+        await sweep_customer(context, sweep)
+    return sweep is not None or bool(closed)
+
+
+async def export_next(context: Context) -> bool:
+    async with context.database.transaction() as tx:
+        export = await exports.claim_export(tx)
+    if export is not None:
+        await advance_export(context, export)
+    return export is not None
+
+
+async def import_next(context: Context) -> bool:
+    async with context.database.transaction() as tx:
+        claimed = await price_sheets.claim_import(tx)
+    if claimed is not None:
+        await import_sheet(context, claimed)
+    return claimed is not None

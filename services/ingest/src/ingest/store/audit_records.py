@@ -1,0 +1,73 @@
+"""Activity records of the provider: kept whole, found by the subscriptions they touch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ingest.domain.audit_records import AuditRecord, read_audit_record
+from shared.runtime.postgres import Reader, Record, Transaction
+
+MOST_RECORDS = 500  # of one subscription, the newest
+
+# A record may be seen in progress first; its final form replaces that.
+KEEP_RECORDS = """
+INSERT INTO audit_record (record_id, customer_id, operation, resource_type, status, operation_at,
+                          actor, document, first_seen_at)
+SELECT r.*, $9 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[],
+                           $6::timestamptz[], $7::text[], $8::jsonb[]) AS r
+ON CONFLICT (record_id) DO UPDATE SET status = EXCLUDED.status, document = EXCLUDED.document
+WHERE audit_record.status <> EXCLUDED.status
+RETURNING record_id
+"""
+LINK_RECORDS = """
+INSERT INTO audit_record_subscription (subscription_id, record_id, operation_at)
+SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[])
+ON CONFLICT DO NOTHING
+"""
+RECORDS_OF = """
+SELECT r.document FROM audit_record_subscription s JOIN audit_record r USING (record_id)
+WHERE s.subscription_id = $1 ORDER BY s.operation_at DESC LIMIT $2
+"""
+KNOWN_RECORDS = "SELECT record_id FROM audit_record WHERE record_id = ANY($1::text[])"
+FIND_RECORD = "SELECT * FROM audit_record WHERE record_id = $1"
+
+
+async def keep_records(tx: Transaction, records: Sequence[AuditRecord]) -> list[AuditRecord]:
+    """Store records. Returns those that are new, or new in their final form."""
+    unique = list({r.key: r for r in records}.values())
+    if not unique:
+        return []
+    kept = await tx.fetch(
+        KEEP_RECORDS,
+        [r.key for r in unique],
+        [r.customer_id for r in unique],
+        [r.operation for r in unique],
+        [r.resource_type for r in unique],
+        [r.status for r in unique],
+        [r.at for r in unique],
+        [r.actor for r in unique],
+        [dict(r.document) for r in unique],
+        tx.now,
+    )
+    links = [(t.subscription_id, r.key, r.at) for r in unique for t in r.touches]
+    if links:
+        await tx.execute(LINK_RECORDS, *(list(column) for column in zip(*links, strict=True)))
+    fresh = {row["record_id"] for row in kept}
+    return [r for r in unique if r.key in fresh]
+
+
+async def records_of(reader: Reader, subscription_id: str) -> list[AuditRecord]:
+    """The newest records that touch a subscription."""
+    rows = await reader.fetch(RECORDS_OF, subscription_id, MOST_RECORDS)
+    return [read_audit_record(row["document"]) for row in rows]
+
+
+async def unknown_records(reader: Reader, record_ids: Sequence[str]) -> list[str]:
+    """Those of the ids that are not stored yet."""
+    rows = await reader.fetch(KNOWN_RECORDS, list(record_ids))
+    known = {row["record_id"] for row in rows}
+    return [record_id for record_id in dict.fromkeys(record_ids) if record_id not in known]
+
+
+async def find_record(reader: Reader, record_id: str) -> Record | None:
+    return await reader.fetchrow(FIND_RECORD, record_id)

@@ -1,0 +1,180 @@
+"""Exports asked for at the provider: how far each one is, and why it waits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.runtime.postgres import Reader, Record, Transaction
+
+LEASE_S = 60.0
+
+INSERT_EXPORT = """
+INSERT INTO export (id, kind, data_set, invoice_number, currency, period, state, requested_by,
+                    requested_at, due_at)
+VALUES ($1, $2, $3, $4, $5, $6, 'pending', $7, $8, now())
+"""
+CLAIM_EXPORT = """
+UPDATE export SET state = 'running', lease = $1, leased_until = now() + $2 * interval '1 second'
+WHERE id = (
+    SELECT id FROM export
+    WHERE state IN ('pending', 'running') AND due_at <= now()
+      AND (leased_until IS NULL OR leased_until <= now())
+    ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING id, kind, data_set, invoice_number, currency, period, operation_id, attempts, lease,
+          requested_at
+"""
+RENEW_EXPORT = """
+UPDATE export SET leased_until = now() + $3 * interval '1 second'
+WHERE id = $1 AND lease = $2 RETURNING true
+"""
+EXPORT_ASKED = """
+UPDATE export SET operation_id = $3, reason = NULL, due_at = now() + $4 * interval '1 second',
+    lease = NULL, leased_until = NULL
+WHERE id = $1 AND lease = $2
+"""
+RETRY_EXPORT = """
+UPDATE export
+SET attempts = attempts + $5, reason = $3, due_at = now() + $4 * interval '1 second',
+    operation_id = CASE WHEN $6 THEN NULL ELSE operation_id END, lease = NULL, leased_until = NULL
+WHERE id = $1 AND lease = $2
+"""
+FINISH_EXPORT = """
+UPDATE export
+SET state = $3, outcome = $4, file_id = $5, reason = $6, finished_at = $7, lease = NULL,
+    leased_until = NULL
+WHERE id = $1 AND lease = $2
+"""
+COUNT_OPEN_EXPORTS = "SELECT count(*) FROM export WHERE state IN ('pending', 'running')"
+LIST_EXPORTS = """
+SELECT id, kind, data_set, invoice_number, currency, period, state, outcome, file_id, reason,
+       attempts, requested_by, requested_at, finished_at
+FROM export
+WHERE kind = $1 AND ($2::timestamptz IS NULL OR (requested_at, id) < ($2, $3))
+ORDER BY requested_at DESC, id DESC LIMIT $4
+"""
+FIND_EXPORT = """
+SELECT id, kind, data_set, invoice_number, currency, period, state, outcome, file_id, reason,
+       attempts, requested_by, requested_at, finished_at
+FROM export WHERE id = $1 AND kind = $2
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to export. Billed data has an invoice number, open data a currency and a period."""
+
+    kind: str  # usage, reconciliation
+    invoice_number: str | None = None
+    currency: str | None = None
+    period: str | None = None
+
+    @property
+    def data_set(self) -> str:
+        if self.invoice_number is not None:
+            return f"billed/{self.invoice_number}"
+        return f"unbilled/{self.currency}/{self.period}"
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A claimed export."""
+
+    id: str
+    kind: str
+    data_set: str
+    invoice_number: str | None
+    currency: str | None
+    period: str | None
+    operation_id: str | None
+    attempts: int
+    lease: str
+    requested_at: datetime
+
+    @property
+    def estimate(self) -> bool:
+        """Open data is a preview, never a bill."""
+        return self.invoice_number is None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an export ended."""
+
+    state: str  # done, failed
+    outcome: str | None = None  # loaded, unchanged
+    file_id: str | None = None
+    reason: str | None = None
+
+
+async def add_export(tx: Transaction, export_id: str, order: Order) -> None:
+    await tx.execute(
+        INSERT_EXPORT,
+        export_id,
+        order.kind,
+        order.data_set,
+        order.invoice_number,
+        order.currency,
+        order.period,
+        tx.actor,
+        tx.now,
+    )
+
+
+async def claim_export(tx: Transaction) -> Export | None:
+    row = await tx.fetchrow(CLAIM_EXPORT, tx.new_id(), LEASE_S)
+    return Export(**dict(row)) if row else None
+
+
+async def renew_export(tx: Transaction, export: Export) -> bool:
+    """Whether the export is still ours, and for how long again."""
+    return await tx.fetchval(RENEW_EXPORT, export.id, export.lease, LEASE_S) is True
+
+
+async def export_asked(
+    tx: Transaction, export: Export, *, operation_id: str, after_s: float
+) -> None:
+    await tx.execute(EXPORT_ASKED, export.id, export.lease, operation_id, after_s)
+
+
+async def retry_export(
+    tx: Transaction,
+    export: Export,
+    *,
+    reason: str | None,
+    after_s: float,
+    counts: bool = True,
+    afresh: bool = False,
+) -> None:
+    """Come back later; `afresh` asks the provider for a new export then."""
+    await tx.execute(
+        RETRY_EXPORT, export.id, export.lease, reason, after_s, 1 if counts else 0, afresh
+    )
+
+
+async def finish_export(tx: Transaction, export: Export, outcome: Outcome) -> None:
+    await tx.execute(
+        FINISH_EXPORT,
+        export.id,
+        export.lease,
+        outcome.state,
+        outcome.outcome,
+        outcome.file_id,
+        outcome.reason,
+        tx.now,
+    )
+
+
+async def count_open_exports(reader: Reader) -> int:
+    return int(await reader.fetchval(COUNT_OPEN_EXPORTS))
+
+
+async def list_exports(
+    reader: Reader, kind: str, *, before: tuple[datetime, str] | None, limit: int
+) -> list[Record]:
+    at, key = before or (None, None)
+    return await reader.fetch(LIST_EXPORTS, kind, at, key, limit)
+
+
+async def find_export(reader: Reader, export_id: str, kind: str) -> Record | None:
+    return await reader.fetchrow(FIND_EXPORT, export_id, kind)

@@ -1,0 +1,194 @@
+"""Versions of data sets: their progress, their lines as downloaded, their control totals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Final
+
+import pyarrow as pa
+
+from ingest.domain.reconciliation import InvoiceLine
+from ingest.domain.usage_lines import Totals
+from shared.kernel.periods import Period
+from shared.runtime.postgres import Reader, Record, Transaction
+
+CODEC: Final = "zstd"
+
+OPEN_FILE = """
+INSERT INTO provider_file (file_id, kind, data_set, version, invoice_number, estimate, state,
+                           blobs, opened_at)
+VALUES ($1, $2, $3, $4, $5, $6, 'loading', $7, $8)
+ON CONFLICT (file_id) DO NOTHING
+"""
+FIND_FILE = "SELECT * FROM provider_file WHERE file_id = $1"
+LOCK_FILE = "SELECT * FROM provider_file WHERE file_id = $1 FOR UPDATE"
+SET_PERIOD = """
+UPDATE provider_file SET billing_period_start = $2, billing_period_end = $3
+WHERE file_id = $1 AND billing_period_start IS NULL
+"""
+ADVANCE_FILE = """
+UPDATE provider_file
+SET lines_read = $2, batches = $3, lines = $4, quantity = $5, billing_pretax = $6, quarantined = $7
+WHERE file_id = $1
+"""
+CLOSE_FILE = "UPDATE provider_file SET state = 'closed', closed_at = $2 WHERE file_id = $1"
+KEEP_CHUNK = """
+INSERT INTO raw_chunk (file_id, first_line, lines, raw_bytes, content) VALUES ($1, $2, $3, $4, $5)
+"""
+CHUNK_OF_LINE = """
+SELECT first_line, lines, raw_bytes, content FROM raw_chunk
+WHERE file_id = $1 AND first_line <= $2 ORDER BY first_line DESC LIMIT 1
+"""
+KEEP_LINE = """
+INSERT INTO provider_line (file_id, line_number, line_id, kind, charge_type, customer_id,
+    subscription_id, charge_start, charge_end, quantity, subtotal, currency, published)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderFile:
+    """One version of a data set and how much of it is committed."""
+
+    file_id: str
+    kind: str
+    data_set: str
+    version: str
+    invoice_number: str | None
+    billing_period: Period | None
+    estimate: bool
+    closed: bool
+    lines_read: int
+    batches: int
+    totals: Totals
+    quarantined: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a file stands after a chunk."""
+
+    lines_read: int
+    batches: int
+    totals: Totals
+    quarantined: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLine:
+    """A line of an invoice with its derived id."""
+
+    line: InvoiceLine
+    line_id: str
+    published: bool
+
+
+async def open_file(tx: Transaction, file: ProviderFile, *, blobs: int) -> None:
+    """Make the row of a version; a version that has one keeps its progress."""
+    await tx.execute(
+        OPEN_FILE,
+        file.file_id,
+        file.kind,
+        file.data_set,
+        file.version,
+        file.invoice_number,
+        file.estimate,
+        blobs,
+        tx.now,
+    )
+    if file.billing_period is not None:
+        await set_billing_period(tx, file.file_id, file.billing_period)
+
+
+async def find_file(reader: Reader, file_id: str, *, lock: bool = False) -> ProviderFile | None:
+    row = await reader.fetchrow(LOCK_FILE if lock else FIND_FILE, file_id)
+    return _file(row) if row else None
+
+
+async def show_file(reader: Reader, file_id: str) -> Record | None:
+    return await reader.fetchrow(FIND_FILE, file_id)
+
+
+async def set_billing_period(tx: Transaction, file_id: str, period: Period) -> None:
+    await tx.execute(SET_PERIOD, file_id, period.start, period.end)
+
+
+async def advance(tx: Transaction, file_id: str, progress: Progress) -> None:
+    await tx.execute(
+        ADVANCE_FILE,
+        file_id,
+        progress.lines_read,
+        progress.batches,
+        progress.totals.lines,
+        progress.totals.quantity,
+        progress.totals.billing_pretax,
+        progress.quarantined,
+    )
+
+
+async def close_file(tx: Transaction, file_id: str) -> None:
+    await tx.execute(CLOSE_FILE, file_id, tx.now)
+
+
+def compress(raw: bytes) -> bytes:
+    """The form in which raw lines are kept; releases the interpreter while it works."""
+    return pa.compress(raw, codec=CODEC, asbytes=True)
+
+
+async def keep_chunk(
+    tx: Transaction, file_id: str, *, first_line: int, lines: int, raw_bytes: int, content: bytes
+) -> None:
+    await tx.execute(KEEP_CHUNK, file_id, first_line, lines, raw_bytes, content)
+
+
+async def raw_line(reader: Reader, file_id: str, line_number: int) -> bytes | None:
+    """A line exactly as the provider sent it."""
+    row = await reader.fetchrow(CHUNK_OF_LINE, file_id, line_number)
+    if row is None or line_number >= row["first_line"] + row["lines"]:
+        return None
+    raw: bytes = pa.decompress(row["content"], row["raw_bytes"], codec=CODEC, asbytes=True)
+    index: int = line_number - row["first_line"]
+    return raw.split(b"\n")[index]
+
+
+async def keep_lines(tx: Transaction, file_id: str, lines: Iterable[StoredLine]) -> None:
+    rows: list[tuple[object, ...]] = [
+        (
+            file_id,
+            stored.line.number,
+            stored.line_id,
+            stored.line.kind.value,
+            stored.line.charge_type,
+            stored.line.customer_id,
+            stored.line.subscription_id,
+            stored.line.charge.start,
+            stored.line.charge.end,
+            stored.line.quantity,
+            stored.line.subtotal,
+            stored.line.currency,
+            stored.published,
+        )
+        for stored in lines
+    ]
+    await tx.executemany(KEEP_LINE, rows)
+
+
+def _file(row: Record) -> ProviderFile:
+    start: date | None = row["billing_period_start"]
+    return ProviderFile(
+        file_id=row["file_id"],
+        kind=row["kind"],
+        data_set=row["data_set"],
+        version=row["version"],
+        invoice_number=row["invoice_number"],
+        billing_period=Period(start, row["billing_period_end"]) if start else None,
+        estimate=row["estimate"],
+        closed=row["state"] == "closed",
+        lines_read=row["lines_read"],
+        batches=row["batches"],
+        totals=Totals(row["lines"], Decimal(row["quantity"]), Decimal(row["billing_pretax"])),
+        quarantined=row["quarantined"],
+    )

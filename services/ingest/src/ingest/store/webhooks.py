@@ -1,0 +1,87 @@
+"""Webhook deliveries: stored before they are answered, once each, with what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from ingest.domain.webhooks import Notification
+from shared.runtime.postgres import Reader, Record, Transaction
+
+PENDING, IGNORED, QUARANTINED = "pending", "ignored", "quarantined"
+
+INSERT_DELIVERY = """
+INSERT INTO webhook_delivery (id, event_name, customer_id, subscription_id, invoice_id,
+                              audit_record_id, changed_at, body, state, outcome, received_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+ON CONFLICT (id) DO UPDATE SET receptions = webhook_delivery.receptions + 1
+RETURNING receptions
+"""
+PENDING_DELIVERIES = """
+SELECT id, audit_record_id, changed_at FROM webhook_delivery
+WHERE subscription_id = $1 AND state = 'pending' ORDER BY received_at, id
+"""
+SETTLE_DELIVERIES = """
+UPDATE webhook_delivery SET state = 'done', outcome = $2, handled_at = $3
+WHERE id = ANY($1::text[]) AND state = 'pending'
+"""
+FIND_DELIVERIES = """
+SELECT id, event_name, customer_id, subscription_id, audit_record_id, changed_at, state, outcome,
+       receptions, received_at, handled_at, body
+FROM webhook_delivery
+WHERE id = $1 OR ($2::text IS NOT NULL AND audit_record_id = $2)
+ORDER BY received_at, id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One notification that nobody has acted on yet."""
+
+    id: str
+    audit_record_id: str | None
+    changed_at: datetime | None
+
+
+async def keep_delivery(
+    tx: Transaction,
+    notification: Notification,
+    body: bytes,
+    *,
+    state: str = PENDING,
+    outcome: str | None = None,
+) -> bool:
+    """Store a notification. False: it is a repeat, and that is noted."""
+    receptions = await tx.fetchval(
+        INSERT_DELIVERY,
+        notification.id,
+        notification.event_name,
+        notification.customer_id,
+        notification.subscription_id,
+        notification.invoice_id,
+        notification.audit_record_id,
+        notification.changed_at,
+        body,
+        state,
+        outcome,
+        tx.now,
+    )
+    return int(receptions) == 1
+
+
+async def pending_deliveries(reader: Reader, subscription_id: str) -> list[Delivery]:
+    """What has arrived for a subscription and waits for a look, oldest first."""
+    rows = await reader.fetch(PENDING_DELIVERIES, subscription_id)
+    return [Delivery(**dict(row)) for row in rows]
+
+
+async def settle_deliveries(tx: Transaction, ids: Sequence[str], outcome: str) -> None:
+    await tx.execute(SETTLE_DELIVERIES, list(ids), outcome, tx.now)
+
+
+async def find_deliveries(
+    reader: Reader, delivery_id: str | None, audit_record_id: str | None
+) -> list[Record]:
+    """The delivery with this id, and those that named this record."""
+    return await reader.fetch(FIND_DELIVERIES, delivery_id, audit_record_id)
