@@ -34,3 +34,26 @@ def explained(where: object) -> Iterator[None]:
                 "point TIEOUT_HOME at a directory of your own."
             ) from error
         raise
+
+
+@contextmanager
+def first_of_group(where: object) -> Iterator[None]:
+    """What several tasks failed of, as the one sentence of the first; a defect stays a group."""
+    with explained(where):
+        try:
+            yield
+        except BaseExceptionGroup as group:
+            known, defects = group.split((StackError, OSError))
+            if known is None or defects is not None:
+                raise
+            errors = list(_leaves(known))
+            told = [error for error in errors if isinstance(error, StackError)]
+            raise (told or errors)[0] from None
+
+
+def _leaves(group: BaseExceptionGroup) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error

@@ -24,7 +24,7 @@ from shared.runtime.postgres import schema_of
 from stack.broker import Broker
 from stack.children import Child
 from stack.environment import Deployment, all_services, inherited, simulators
-from stack.errors import StackError
+from stack.errors import StackError, first_of_group
 from stack.home import Home
 from stack.jars import Progress
 from stack.keyring import Keyring
@@ -138,12 +138,10 @@ async def _start_servers(plan: Plan, supervisor: Supervisor) -> Deployment:
     keyring = Keyring(plan.home.keys)
     broker = await _broker(plan)
     plan.report("starting Postgres and Kafka")
-    try:
+    with first_of_group(plan.home.root):
         async with asyncio.TaskGroup() as group:
             database = group.create_task(_start_database(plan, supervisor, keyring))
             bus = group.create_task(_start_bus(plan, supervisor, broker))
-    except* StackError as errors:
-        raise errors.exceptions[0] from None
     if plan.clock_at is not None:
         write_instant(plan.home.clock, plan.clock_at)
     return Deployment(

@@ -7,6 +7,7 @@ Python layer would open up directories, add a system user and trust every local 
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import signal
 from collections.abc import Mapping
@@ -137,6 +138,11 @@ class Cluster:
         if done.returncode != 0:
             if "No space left on device" in done.stderr:
                 raise disk_full(self.data)
+            if "could not look up effective user ID" in done.stderr:
+                raise StackError(
+                    "Postgres does not run as a user without a name: add an entry for uid "
+                    f"{os.geteuid()} to /etc/passwd, or set DATABASE_URL to a Postgres of your own."
+                )
             raise StackError(f"Postgres could not make its data directory: {done.stderr.strip()}")
 
     def _forget_dead_server(self) -> None:

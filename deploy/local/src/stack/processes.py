@@ -12,7 +12,7 @@ import signal
 from collections.abc import Callable, Mapping
 
 from stack.children import Child, Running
-from stack.errors import StackError
+from stack.errors import StackError, first_of_group
 from stack.home import Home
 from stack.pid_files import PidFiles
 from stack.ports import require_free
@@ -58,13 +58,11 @@ class Supervisor:
         self._waves.append(wave)
         if self._watcher is None:
             self._watcher = asyncio.create_task(self._watch())
-        try:
+        with first_of_group(self._home.root):
             async with asyncio.TaskGroup() as group:
                 for child in children:
                     wave.append(child.name)
                     group.create_task(self._start_one(child))
-        except* StackError as errors:
-            raise errors.exceptions[0] from None
 
     async def _start_one(self, child: Child) -> None:
         for port in child.ports:

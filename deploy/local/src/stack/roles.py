@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 import asyncpg
 
 from shared.runtime.postgres import schema_of
-from stack.errors import StackError
+from stack.errors import StackError, disk_full
 from stack.keyring import Keyring
 
 DATABASE_EXISTS = "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)"
@@ -117,6 +117,8 @@ async def provision(access: Access, services: Sequence[str]) -> None:
         async with connection.transaction():
             await connection.execute(LOCK)
             await _provision(connection, access, services)
+    except asyncpg.DiskFullError as error:
+        raise disk_full(f"Postgres at {_address(access)}") from error
     except asyncpg.InsufficientPrivilegeError as error:
         raise StackError(
             f"The account in DATABASE_URL may not prepare {_address(access)}: {error}. "
