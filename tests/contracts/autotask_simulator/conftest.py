@@ -18,7 +18,7 @@ SEED: dict[str, Any] = {
     "companies": [{"id": 3, "companyName": "Elm Legal"}],
     "billing_codes": [{"id": 5, "name": "Cloud usage", "unitPrice": 9, "unitCost": 4}],
     "services": [
-        {"id": 11, "name": "E3 annual", "unitPrice": 36.80, "unitCost": 30.20},
+        {"id": 11, "name": "E3 annual", "unitPrice": "36.80", "unitCost": "30.20"},
         {"id": 12, "name": "E5 annual", "unitPrice": 59.90, "unitCost": 48},
     ],
     "contracts": [

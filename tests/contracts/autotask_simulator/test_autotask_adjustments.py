@@ -176,7 +176,7 @@ async def test_service_on_a_contract_carries_no_quantity(client: Any) -> None:
 
     after = (await client.item("GET", "/ContractServices/21"))["item"]
     assert "units" not in row
-    assert (after["invoiceDescription"], str(after["unitPrice"])) == ("E3", "36.8")
+    assert (after["invoiceDescription"], str(after["unitPrice"])) == ("E3", "36.80")
     assert refused == 500
 
 

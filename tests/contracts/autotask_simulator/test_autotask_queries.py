@@ -151,3 +151,12 @@ async def test_child_collection_lists_a_contract(client: Any) -> None:
     body = await client.item("GET", "/Contracts/7/Services")
 
     assert [s["id"] for s in body["items"]] == [21]
+
+
+async def test_seeded_catalog_is_read_as_the_vendor_shows_it(client: Any) -> None:
+    """Every readable entity answers within the contract, prices as numbers."""
+    for entity in ("Companies", "Services", "BillingCodes", "Products", "Contracts"):
+        await client.query(entity, _f("gt", "id", 0))
+
+    found = await client.query("Services", _f("eq", "id", 11))
+    assert str(found[0]["unitPrice"]) == "36.80"

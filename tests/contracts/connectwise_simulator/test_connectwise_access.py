@@ -103,10 +103,22 @@ async def test_state_dump_is_a_seed(client: Any) -> None:
     assert [a["quantity"] for a in after["addition_views"]] == [2]
 
 
-async def test_seed_with_a_dangling_reference_is_refused(client: Any) -> None:
-    """An agreement of a company that does not exist is a mistake of the story."""
-    seed = {"agreements": [{"id": 1, "name": "x", "company": {"id": 9}}]}
+@pytest.mark.parametrize(
+    "seed",
+    [
+        pytest.param(
+            {"agreements": [{"id": 1, "name": "x", "company": {"id": 9}}]}, id="no such company"
+        ),
+        pytest.param({"companies": [{"id": 1}]}, id="no name"),
+        pytest.param({"companies": [{"id": 1, "name": "x", "currency": "XXX"}]}, id="no currency"),
+        pytest.param({"tenant": {"colour": "red"}}, id="no such member"),
+    ],
+)
+async def test_seed_that_makes_no_sense_is_refused(client: Any, seed: dict[str, Any]) -> None:
+    """422, and the state before it stays."""
+    before = await client.control("GET", "/state")
 
     answer = await client.http.put("/connectwise/_control/state", json=seed)
 
     assert answer.status_code == 422
+    assert await client.control("GET", "/state") == before

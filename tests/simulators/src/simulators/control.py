@@ -37,6 +37,10 @@ def control_app(simulator: Simulator) -> ASGIApp:
             await router(scope, receive, send)
         except (ValueError, ValidationError) as error:
             await Answer.of(422, {"message": str(error)})(scope, receive, send)
+        except KeyError as error:
+            await Answer.of(422, {"message": f"{error} is missing or unknown"})(
+                scope, receive, send
+            )
         if scope["method"] != "GET":
             simulator.changed()
 

@@ -13,6 +13,7 @@ from simulators.autotask import posting, views
 from simulators.autotask.api import Api
 from simulators.autotask.contract import PREFIX, documented_path, parts_of
 from simulators.autotask.entities import ROOTS
+from simulators.autotask.limits import Usage
 from simulators.autotask.refusals import Refused, invalid, method_not_allowed, not_found
 from simulators.autotask.state import State, from_document, to_document
 from simulators.autotask.units import Mode
@@ -49,6 +50,7 @@ class Autotask(Simulator):
 
     def load(self, document: Document) -> None:
         self.api.state = from_document(document)
+        self.api.usage = Usage()
 
     def dump(self) -> Document:
         """The seed's form, plus what a story asserts on: unit rows and the units of today."""

@@ -18,10 +18,18 @@ from simulators.autotask.limits import Limits
 from simulators.autotask.units import MONTHS, Change, Level, Mode, periods
 from simulators.calendar_days import day_of, midnight
 from simulators.exact_json import Document
+from simulators.seeds import known_members, with_numbers
 
 Rows = dict[int, Document]
 FIRST_ID = 10_000  # seeds choose small ids
 RECURRING = 7
+_NUMBERS = (
+    "unitPrice",
+    "unitCost",
+    "unitQuantity",
+    "adjustedUnitPrice",
+    "adjustedUnitCost",
+)
 _TABLES = (
     "companies",
     "contracts",
@@ -114,7 +122,8 @@ def from_document(document: Document) -> State:
         ValueError: a reference that leads nowhere, an unknown switch.
     """
     state = State(
-        tenant=Tenant(**document.get("tenant", {})), limits=Limits(**document.get("limits", {}))
+        tenant=known_members(Tenant, document.get("tenant", {})),
+        limits=known_members(Limits, document.get("limits", {})),
     )
     Mode(state.tenant.unit_rows)
     given = document.get("picklists", {})
@@ -145,6 +154,7 @@ def to_document(state: State) -> Document:
 
 
 def _add(state: State, table: str, given: Document) -> None:
+    given = with_numbers(given, _NUMBERS)
     row = _FILLED.get(table, lambda _, row: dict(row))(state, given)
     rows = state.tables[table]
     if row["id"] in rows:

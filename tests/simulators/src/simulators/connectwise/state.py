@@ -16,9 +16,11 @@ from simulators.calendar_days import day_of, second_of
 from simulators.connectwise import reference_data as reference
 from simulators.connectwise.invoicing import Line
 from simulators.exact_json import Document
+from simulators.seeds import known_members, with_numbers
 
 Rows = dict[int, Document]
 FIRST_ID = 10_000  # seeds choose small ids
+_NUMBERS = ("price", "cost", "unitPrice", "unitCost", "quantity", "lessIncluded", "billAmount")
 
 
 @dataclass(slots=True)
@@ -94,7 +96,7 @@ def from_document(document: Document) -> State:
     Raises:
         ValueError: a reference that leads nowhere, a currency or field that does not exist.
     """
-    state = State(tenant=Tenant(**document.get("tenant", {})))
+    state = State(tenant=known_members(Tenant, document.get("tenant", {})))
     state.companies = _rows(document.get("companies", ()), _company)
     state.custom_fields = _rows(document.get("custom_fields", ()), _custom_field)
     state.catalog = _rows(document.get("catalog", ()), _catalog_item)
@@ -135,7 +137,7 @@ def to_document(state: State) -> Document:
 def _rows(documents: Iterable[Document], filled: Callable[[Document], Document]) -> Rows:
     rows: Rows = {}
     for document in documents:
-        row = filled(document)
+        row = filled(with_numbers(document, _NUMBERS))
         if row["id"] in rows:
             raise ValueError(f"id {row['id']} occurs twice")
         rows[row["id"]] = row
