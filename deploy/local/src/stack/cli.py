@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from stack import lifecycle
+from stack import lifecycle, play
 from stack.errors import UNAVAILABLE, StackError
 
 _errors = Console(stderr=True, highlight=False)
@@ -35,3 +35,4 @@ app.command("status")(lifecycle.show_status)
 app.command()(lifecycle.restart)
 app.command()(lifecycle.logs)
 app.command()(lifecycle.reset)
+app.command()(play.play)

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 
 import psutil
 
@@ -26,19 +25,17 @@ def start(
     home: Home,
     environ: Mapping[str, str],
     *,
-    clock_at: datetime | None = None,
-    without: Sequence[str] = (),
+    arguments: Sequence[str] = (),
     report: Callable[[str], None] = lambda step: None,
 ) -> State:
     """Start the supervisor and wait until the stack is ready; what it does goes to `report`.
+
+    `arguments` are those of `python -m stack.daemon`.
 
     Raises:
         StackError: as the supervisor said it.
     """
     home.prepare()
-    arguments = [part for name in without for part in ("--without", name)]
-    if clock_at is not None:
-        arguments += ["--clock", clock_at.isoformat()]
     process = _spawn(home, environ, arguments)
     try:
         return _follow(home, process, report)

@@ -109,12 +109,14 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-5s %(message)s")
     parser = argparse.ArgumentParser(prog="python -m stack.daemon", description=__doc__)
     parser.add_argument("--clock", type=datetime.fromisoformat)
+    parser.add_argument("--system-time", action="store_true")
     parser.add_argument("--without", action="append", default=[])
     given = parser.parse_args()
     plan = Plan(
         home=Home.from_environment(os.environ),
         ports=Ports.from_environment(os.environ),
         clock_at=given.clock,
+        system_time=given.system_time,
         without=given.without,
     )
     with only_supervisor(plan.home) as alone:

@@ -28,6 +28,7 @@ EVERY_SERVICE: Mapping[str, str] = {
     "TIEOUT_AUTH_ISSUER": "{simulators}/issuer",
     "TIEOUT_AUTH_JWKS_URL": "{simulators}/issuer/.well-known/jwks.json",
     "TIEOUT_AUTH_AUDIENCE": "tieout",
+    "TIEOUT_KAFKA_INSTANCE_ID": "{service}-0",  # a killed service gets its partitions back at once
 }
 BY_SERVICE: Mapping[str, Mapping[str, str]] = {
     "ingest": {
@@ -37,13 +38,19 @@ BY_SERVICE: Mapping[str, Mapping[str, str]] = {
         "TIEOUT_INGEST_TENANT_ID": "{provider_tenant_id}",
         "TIEOUT_INGEST_CLIENT_ID": "{provider_client_id}",
         "TIEOUT_INGEST_CLIENT_SECRET": "{provider_client_secret}",
-        "TIEOUT_INGEST_WEBHOOK_CERTIFICATE_HOSTS": "127.0.0.1",
+        "TIEOUT_INGEST_WEBHOOK_CERTIFICATE_HOSTS": "127.0.0.1:{simulators_port}",
+        "TIEOUT_INGEST_WEBHOOK_ROOT_FILE": "{webhook_root}",
+        "TIEOUT_INGEST_BLOB_HOSTS": "127.0.0.1",
+        "TIEOUT_INGEST_ALLOW_HTTP": "true",
     },
     "payments": {
         "TIEOUT_PAYMENTS_STRIPE_URL": "{simulators}/stripe",
         "TIEOUT_PAYMENTS_STRIPE_API_KEY": "{stripe_api_key}",
         "TIEOUT_PAYMENTS_STRIPE_WEBHOOK_SECRET": "{stripe_webhook_secret}",
     },
+}
+SIMULATORS: Mapping[str, str] = {
+    "TIEOUT_SIM_STRIPE_WEBHOOK_SECRET": "{stripe_webhook_secret}",
 }
 SIMULATED_TIME: Mapping[str, str] = {"TIEOUT_CLOCK_FILE": "{clock}"}  # else: the system's time
 
@@ -85,7 +92,10 @@ class Deployment:
             "bootstrap_servers": self.bootstrap_servers,
             "http_port": str(self.ports.http(service)),
             "management_port": str(self.ports.management(service)),
+            "service": service,
             "simulators": self.simulators_url,
+            "simulators_port": str(self.ports.simulators),
+            "webhook_root": str(self.home.keys / "webhook-root.pem"),
             "clock": str(self.clock_file),
             "provider_tenant_id": PROVIDER_TENANT_ID,
             "provider_client_id": PROVIDER_CLIENT_ID,
@@ -94,13 +104,26 @@ class Deployment:
             "stripe_webhook_secret": self.keyring.get("stripe-webhook-secret", prefix="whsec_"),
         }
 
-    def settings(self, service: str) -> dict[str, str]:
+    def of_service(self, service: str) -> dict[str, str]:
         """The environment of one service."""
+        words = {
+            **self.common_words,
+            "database_url": self.access.app(service),
+            "http_port": str(self.ports.http(service)),
+            "management_port": str(self.ports.management(service)),
+        }
         table = {**EVERY_SERVICE, **BY_SERVICE.get(service, {})}
         if self.clock_file is not None:
             table |= SIMULATED_TIME
-        words = self.words(service)
-        return {name: template.format_map(words) for name, template in table.items()}
+        return _filled(table, words)
+
+    def of_simulators(self) -> dict[str, str]:
+        """The environment of the simulators."""
+        return _filled(SIMULATORS, self.common_words)
+
+
+def _filled(table: Mapping[str, str], words: Mapping[str, str]) -> dict[str, str]:
+    return {name: template.format_map(words) for name, template in table.items()}
 
 
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:
@@ -118,6 +141,12 @@ def simulators(deployment: Deployment) -> Child:
     return Child(
         name="simulators",
         command=_python("simulators", *arguments),
+        environment=deployment.of_simulators(),
+        environment={
+            "TIEOUT_SIM_STRIPE_WEBHOOK_SECRET": deployment.words("payments")[
+                "stripe_webhook_secret"
+            ]
+        },
         ready=HttpOk(port, "/healthz"),
         ports=(port,),
     )
@@ -129,7 +158,7 @@ def service(deployment: Deployment, name: str) -> Child:
     return Child(
         name=name,
         command=_python(schema_of(name), "run"),
-        environment=deployment.settings(name),
+        environment=deployment.of_service(name),
         ready=HttpOk(deployment.ports.management(name), "/readyz"),
         ports=ports,
         stop_within_s=25,  # a service drains for up to 20 s

@@ -13,13 +13,14 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 from alembic.util.exc import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared.contracts.topics import SERVICES
 from shared.runtime import migrate
-from shared.runtime.clock import write_instant
+from shared.runtime.clock import SystemClock, write_instant
 from shared.runtime.postgres import schema_of
 from stack.broker import Broker
 from stack.children import Child
@@ -53,7 +54,8 @@ class Plan:
     services: Sequence[str] = SERVICES  # whose schemas are migrated
     children: Callable[[Deployment], Sequence[Child]] = _all_children
     without: Sequence[str] = ()  # children left out, to be run by hand or not at all
-    clock_at: datetime | None = None  # start of simulated time; None: as the home has it
+    clock_at: datetime | None = None  # move simulated time here; None: as the home has it
+    system_time: bool = False  # no simulated time at all
     postgres_settings: Mapping[str, str] = field(default_factory=dict)
     report: Report = lambda step: None
     download: Progress = lambda done, total: None
@@ -100,7 +102,7 @@ class Stack:
         if self.deployment.clock_file is None:
             raise StackError(
                 "This stack runs on the system's time, which nobody can move; "
-                "start it with a clock (`tieout up --clock 2026-05-01T00:00:00Z`)."
+                "start it without `--system-time`."
             )
         write_instant(self.deployment.clock_file, instant)
 
@@ -142,16 +144,23 @@ async def _start_servers(plan: Plan, supervisor: Supervisor) -> Deployment:
         async with asyncio.TaskGroup() as group:
             database = group.create_task(_start_database(plan, supervisor, keyring))
             bus = group.create_task(_start_bus(plan, supervisor, broker))
-    if plan.clock_at is not None:
-        write_instant(plan.home.clock, plan.clock_at)
     return Deployment(
         home=plan.home,
         ports=plan.ports,
         access=database.result(),
         bootstrap_servers=bus.result(),
         keyring=keyring,
-        clock_file=plan.home.clock if plan.home.clock.exists() else None,
+        clock_file=_clock(plan),
     )
+
+
+def _clock(plan: Plan) -> Path | None:
+    """The file that holds simulated time; that of a new home begins at the present."""
+    if plan.system_time:
+        return None
+    if plan.clock_at is not None or not plan.home.clock.exists():
+        write_instant(plan.home.clock, plan.clock_at or SystemClock().now())
+    return plan.home.clock
 
 
 async def _broker(plan: Plan) -> Broker | None:

@@ -26,32 +26,34 @@ _FOLLOW_S = 0.25
 
 ClockOption = Annotated[
     str | None,
-    typer.Option("--clock", help="Simulate time, beginning at this instant (RFC 3339)."),
+    typer.Option("--clock", help="Move simulated time to this instant (RFC 3339)."),
 ]
-
-
+SystemTimeOption = Annotated[
+    bool, typer.Option("--system-time", help="Run on the machine's time; stories need simulated.")
+]
 WithoutOption = Annotated[
     list[str] | None,
     typer.Option("--without", help="Leave this part out, to run it yourself. May be repeated."),
 ]
 
 
-def up(clock: ClockOption = None, without: WithoutOption = None) -> None:
-    """Start everything and leave it running; data of an earlier run is still there."""
+def up(
+    clock: ClockOption = None, system_time: SystemTimeOption = False, without: WithoutOption = None
+) -> None:
+    """Start everything and leave it running; data of an earlier run is still there.
+
+    Business time is simulated: it stands still until a story, or you, move it.
+    """
     home, ports = here()
-    clock_at = _instant(clock)
+    arguments = [part for name in without or () for part in ("--without", name)]
+    arguments += ["--clock", _instant(clock).isoformat()] if clock else []
+    arguments += ["--system-time"] if system_time else []
     if not is_running(home):
         fetch_jars()
         with console.status("starting") as spinner:
-            control.start(
-                home,
-                os.environ,
-                clock_at=clock_at,
-                without=without or (),
-                report=spinner.update,
-            )
-    elif clock_at is not None:
-        raise StackError("The stack runs already; `tieout down` it to start with another clock.")
+            control.start(home, os.environ, arguments=arguments, report=spinner.update)
+    elif arguments:
+        raise StackError("The stack runs already; `tieout down` it to start it differently.")
     console.print(status.addresses(home, ports))
 
 
@@ -145,9 +147,7 @@ def fetch_jars() -> None:
         jars.ensure(jars.locked(), jar_directory(), progress=show)
 
 
-def _instant(text: str | None) -> datetime | None:
-    if text is None:
-        return None
+def _instant(text: str) -> datetime:
     try:
         instant = datetime.fromisoformat(text)
     except ValueError as error:
