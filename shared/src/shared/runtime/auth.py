@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from time import monotonic
+from urllib.parse import urlsplit
 
 import jwt
 from jwt.exceptions import PyJWTError
@@ -41,7 +42,10 @@ class Verifier:
     def __init__(self, *, issuer: str, audience: str, jwks_url: str) -> None:
         self._issuer = issuer
         self._audience = audience
-        self._http = HttpClient(jwks_url, name="issuer", timeout_s=5)
+        address = urlsplit(jwks_url)
+        origin = f"{address.scheme}://{address.netloc}"
+        self._http = HttpClient(origin, name="issuer", timeout_s=5)
+        self._path = jwks_url.removeprefix(origin)
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched_at = float("-inf")
 
@@ -78,7 +82,7 @@ class Verifier:
 
     async def _refresh(self) -> None:
         try:
-            answer = await self._http.request("GET", "", retry=READ_RETRY)
+            answer = await self._http.request("GET", self._path, retry=READ_RETRY)
             keys = jwt.PyJWKSet.from_dict(answer.json()).keys if answer.ok else []
         except (Unreachable, OutcomeUnknown, ValueError, PyJWTError) as error:
             raise Unauthorised("the token issuer's keys cannot be read at the moment") from error
