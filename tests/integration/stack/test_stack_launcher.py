@@ -153,7 +153,8 @@ async def test_servers_of_ones_own_take_the_place_of_the_embedded_ones(
     assert given["TIEOUT_DATABASE_URL"] == database.app_dsn
     assert given["TIEOUT_KAFKA_BOOTSTRAP_SERVERS"] == kafka_server.bootstrap_servers
     assert given["TIEOUT_LOG_LEVEL"] == "DEBUG"
-    assert {"DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS", "TIEOUT_CLOCK_FILE"}.isdisjoint(given)
+    assert given["TIEOUT_CLOCK_FILE"] == str(home.clock)
+    assert {"DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS", "TIEOUT_HOME"}.isdisjoint(given)
 
 
 async def test_an_administrator_that_is_refused_is_named_in_one_sentence(home: Home) -> None:

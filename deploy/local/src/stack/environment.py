@@ -38,8 +38,9 @@ BY_SERVICE: Mapping[str, Mapping[str, str]] = {
         "TIEOUT_INGEST_TENANT_ID": "{provider_tenant_id}",
         "TIEOUT_INGEST_CLIENT_ID": "{provider_client_id}",
         "TIEOUT_INGEST_CLIENT_SECRET": "{provider_client_secret}",
+        "TIEOUT_INGEST_WEBHOOK_CALLBACK_URL": "http://127.0.0.1:{http_port}/webhooks/partner-center",
         "TIEOUT_INGEST_WEBHOOK_CERTIFICATE_HOSTS": "127.0.0.1:{simulators_port}",
-        "TIEOUT_INGEST_WEBHOOK_ROOT_FILE": "{webhook_root}",
+        "TIEOUT_INGEST_WEBHOOK_ROOT_FILE": "{keys}/webhook-root.pem",
         "TIEOUT_INGEST_BLOB_HOSTS": "127.0.0.1",
         "TIEOUT_INGEST_ALLOW_HTTP": "true",
     },
@@ -86,17 +87,14 @@ class Deployment:
     def simulators_url(self) -> str:
         return f"http://127.0.0.1:{self.ports.simulators}"
 
-    def words(self, service: str) -> dict[str, str]:
+    @property
+    def common_words(self) -> dict[str, str]:
         return {
-            "database_url": self.access.app(service),
             "bootstrap_servers": self.bootstrap_servers,
-            "http_port": str(self.ports.http(service)),
-            "management_port": str(self.ports.management(service)),
-            "service": service,
             "simulators": self.simulators_url,
             "simulators_port": str(self.ports.simulators),
-            "webhook_root": str(self.home.keys / "webhook-root.pem"),
             "clock": str(self.clock_file),
+            "keys": str(self.home.keys),
             "provider_tenant_id": PROVIDER_TENANT_ID,
             "provider_client_id": PROVIDER_CLIENT_ID,
             "provider_client_secret": self.keyring.get("provider-client-secret"),
@@ -108,6 +106,7 @@ class Deployment:
         """The environment of one service."""
         words = {
             **self.common_words,
+            "service": service,
             "database_url": self.access.app(service),
             "http_port": str(self.ports.http(service)),
             "management_port": str(self.ports.management(service)),
@@ -142,11 +141,6 @@ def simulators(deployment: Deployment) -> Child:
         name="simulators",
         command=_python("simulators", *arguments),
         environment=deployment.of_simulators(),
-        environment={
-            "TIEOUT_SIM_STRIPE_WEBHOOK_SECRET": deployment.words("payments")[
-                "stripe_webhook_secret"
-            ]
-        },
         ready=HttpOk(port, "/healthz"),
         ports=(port,),
     )
