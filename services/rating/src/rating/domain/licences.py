@@ -14,6 +14,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from rating.domain import licence_log
+from rating.domain.closing import closed
 from rating.domain.cycles import (
     begins_on_boundary,
     bill_on,
@@ -83,19 +84,25 @@ def _recurring(draft: Draft, terms: Terms, timeline: Timeline, term: State, thro
             contract.contract_id, ChargeKind.RECURRING, timeline.subscription_id, start
         )
         try:
-            price = terms.price(state)
+            draft.charges.append(_whole_cycle(terms, timeline, start, identity))
         except Held as held:
             draft.hold(Hold.of(held, object=_object(timeline), key=state.product.key), identity)
-            continue
-        cycle = charge_cycle(contract, state.product, term=state.term, day=start)
-        figure = _Figure(identity, state.quantity, price, whole_cycle(cycle), start)
-        sources = (state.change_id,) if state.change_id else ()
-        draft.charges.append(
-            _charge(
-                terms, timeline.subscription_id, state, figure,
-                kind=ChargeKind.RECURRING, description=state.product_name, sources=sources,
-            )
-        )  # fmt: skip
+
+
+def _whole_cycle(terms: Terms, timeline: Timeline, start: date, identity: str) -> ChargeRated:
+    """The recurring charge of the charge cycle that begins on `start`."""
+    state = timeline.on(start)
+    cycle = charge_cycle(terms.contract, state.product, term=state.term, day=start)
+    figure = _Figure(identity, state.quantity, terms.price(state), whole_cycle(cycle), start)
+    return _charge(
+        terms,
+        timeline.subscription_id,
+        state,
+        figure,
+        kind=ChargeKind.RECURRING,
+        description=state.product_name,
+        sources=(state.change_id,) if state.change_id else (),
+    )
 
 
 def _is_ours(terms: Terms, subscription_id: str, start: date) -> bool:
@@ -115,6 +122,7 @@ def _change(draft: Draft, terms: Terms, step: Step) -> None:
         return  # what was there before we looked is not a change
     try:
         priced = _priced(terms, step)
+        made = [(leg.name, _proration(terms, step, leg)) for leg in priced.legs]
     except Held as held:
         waiting = [_proration_id(terms, step, leg) for leg in LEGS]
         hold = Hold.of(
@@ -122,12 +130,8 @@ def _change(draft: Draft, terms: Terms, step: Step) -> None:
         )
         draft.hold(hold, *waiting)
         return
-    prorations = {}
-    for leg in priced.legs:
-        charge = _proration(terms, step, leg)
-        if charge is not None:
-            prorations[leg.name] = charge
-            draft.charges.append(charge)
+    prorations = {name: charge for name, charge in made if charge is not None}
+    draft.charges += prorations.values()
     draft.entries += licence_log.entries(contract, step, priced, prorations)
 
 
@@ -214,7 +218,7 @@ def _charge(
         description=description,
         quantity=Decimal(figure.quantity),
         currency=contract.currency,
-        amount=round_to(figure.exact, exponent(contract.currency), Rounding.HALF_AWAY),
+        amount=closed(figure.exact, contract.currency),
         amount_exact=to_decimal(figure.exact),
         cost=figure.cost,
         cost_currency=figure.price.cost_currency,

@@ -11,6 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from rating.domain import rules
+from rating.domain.closing import closed
 from rating.domain.cycles import bill_on, usage_boundary
 from rating.domain.desired import charge_id
 from rating.domain.fx import Conversion, FxRate, ProviderRate, conversion
@@ -63,7 +64,7 @@ def purchase_charge(
         description=purchase.description,
         quantity=purchase.quantity,
         currency=contract.currency,
-        amount=round_to(exact, exponent(contract.currency), Rounding.HALF_AWAY),
+        amount=closed(exact, contract.currency),
         amount_exact=to_decimal(exact),
         cost=round_to(
             purchase.provider_subtotal, exponent(purchase.billing_currency), Rounding.DOWN

@@ -13,6 +13,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from rating.domain import rules
+from rating.domain.closing import closed
 from rating.domain.cycles import bill_on, usage_boundary
 from rating.domain.desired import Desired, Draft, Hold, charge_id
 from rating.domain.fx import Conversion, FxRate, conversion
@@ -218,7 +219,7 @@ def _charge(terms: UsageTerms, place: Bin, sums: Sequence[UsageSum]) -> ChargeRa
         description=_description(place),
         quantity=Decimal(1),
         currency=contract.currency,
-        amount=round_to(exact, exponent(contract.currency), Rounding.HALF_AWAY),
+        amount=closed(exact, contract.currency),
         amount_exact=to_decimal(exact),
         cost=sum((cost.cost for cost in costs), Decimal(0)),
         cost_currency=currencies.pop(),
