@@ -74,7 +74,7 @@ class Response:
     def retry_after_s(self) -> float | None:
         """Seconds of `Retry-After`, where it is a number."""
         text = self.headers.get("retry-after", "")
-        return float(text) if text.replace(".", "", 1).isdigit() else None
+        return float(text) if text.replace(".", "", 1).isdecimal() else None
 
 
 def loads(text: str | bytes) -> Any:
@@ -193,7 +193,7 @@ class HttpClient:
             outcome = str(answer.status_code)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise Unreachable(f"{self._name}: no connection ({error!r})") from error
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:  # also an answer that cannot be decoded
             outcome = "unknown"
             raise OutcomeUnknown(f"{self._name}: {method} {path}: {error!r}") from error
         finally:

@@ -22,7 +22,10 @@ class Backoff:
 
 
 class StopWhen(stop_base):
-    """Stop after the attempts or the total time of a `Backoff`, whichever comes first."""
+    """Stop after the attempts of a `Backoff`, or when the next wait would pass its total time.
+
+    So a `Retry-After` of an hour is the caller's to deal with, and not slept through here.
+    """
 
     def __init__(self, backoff: Backoff) -> None:
         self._backoff = backoff
@@ -32,4 +35,4 @@ class StopWhen(stop_base):
         if attempts is not None and retry_state.attempt_number >= attempts:
             return True
         waited = retry_state.seconds_since_start or 0.0
-        return waited >= self._backoff.total_s
+        return waited + retry_state.upcoming_sleep >= self._backoff.total_s

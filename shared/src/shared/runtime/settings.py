@@ -34,8 +34,8 @@ class ServiceSettings(BaseSettings):
     http_port: int = 8080
     management_port: int = 8081
     clock_file: Path | None = None  # set by the local stack only; unset: the system's time
-    auth_issuer: str = "http://127.0.0.1:47003/issuer"
-    auth_jwks_url: str = "http://127.0.0.1:47003/issuer/.well-known/jwks.json"
+    auth_issuer: str = "http://127.0.0.1:27003/issuer"
+    auth_jwks_url: str = "http://127.0.0.1:27003/issuer/.well-known/jwks.json"
     auth_audience: str = "tieout"
     database_pool_size: int = 8
     log_format: str = "json"  # json, console
