@@ -82,11 +82,11 @@ async def verifier(issuer: respx.Route) -> AsyncIterator[Verifier]:
 
 
 @pytest.fixture
-def seconds(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+def seconds(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The process clock of the key cache, moved by hand."""
     now = [1_000.0]
     monkeypatch.setattr(auth, "monotonic", lambda: now[0])
-    yield now
+    return now
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ async def test_keys_once_read_outlive_trouble_at_the_issuer(
 ) -> None:
     """An unknown key id during an outage must not lock everybody out."""
     await verifier.verify(signed())
-    issuer.mock(**{"side_effect" if isinstance(trouble, Exception) else "return_value": trouble})
+    issuer.mock(side_effect=[trouble] * 3)
     seconds[0] += 61
     with pytest.raises(Unauthorised):
         await verifier.verify(signed(kid="other"))
