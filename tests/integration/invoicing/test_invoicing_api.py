@@ -108,6 +108,11 @@ async def test_prefixes_belong_to_one_seller_and_stay_once_used(world: World) ->
             (422, "contract_ends_before_start"),
         ),
         ("/v1/selling-entities/s", SELLER | {"tax_mode": "per_day"}, (422, "request_invalid")),
+        (
+            "/v1/selling-entities/s",
+            SELLER | {"invoice_prefix": "A\u0000-"},
+            (422, "invoice_prefix_invalid"),
+        ),
     ],
 )
 async def test_what_cannot_be_kept_is_refused_by_code(

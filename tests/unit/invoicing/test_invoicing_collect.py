@@ -180,6 +180,20 @@ def test_scenario_2_lines_in_order_and_to_the_cent() -> None:
     assert Decimal("67.0432") == lines[7].unit_price
 
 
+def test_usage_order_knows_categories_by_rating_s_product_names() -> None:
+    """ "Azure Virtual Machines" is the category; "Azure Backup Storage" is another one."""
+    names = ["Azure Backup Storage", "Azure Storage", "Azure Virtual Machines"]
+    charges = [usage(name, "1", azure="AZ-1", category=name) for name in names]
+
+    lines = invoice(charges, on="2026-05-15", currency="EUR")
+
+    assert [line.product_name for line in lines] == [
+        "Azure Virtual Machines",
+        "Azure Storage",
+        "Azure Backup Storage",
+    ]
+
+
 def test_scenario_2_late_usage_is_a_line_of_the_next_invoice_that_points_at_april() -> None:
     """The April invoice is closed; 3.44 on 15 June supplements its line 1."""
     april = birch_charges()

@@ -261,6 +261,7 @@ def _items(routes: APIRouter, database: Database) -> None:
         "/contracts/{contract_id}/one-time-items",
         operation_id="one-time-items.add",
         status_code=201,
+        responses={200: {"model": ItemRow, "description": "It was added before"}},
     )
     async def add_item(
         contract_id: KeyPath, body: ItemBody, caller: Operates, response: Response

@@ -59,7 +59,7 @@ def _months(product: ChargeProduct) -> int:
 
 
 def _category_rank(name: str) -> int:
-    for rank, category in enumerate(_LEADING_CATEGORIES):
-        if name.endswith(category):
-            return rank
+    category = name.removeprefix("Azure ")
+    if category in _LEADING_CATEGORIES:
+        return _LEADING_CATEGORIES.index(category)
     return len(_LEADING_CATEGORIES)

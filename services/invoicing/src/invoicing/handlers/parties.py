@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from invoicing.domain.collect import AMOUNT_BOUND, OneTimeItem
+from invoicing.domain.numbering import require_prefix
 from invoicing.domain.parties import SellingEntity, require_seller
 from invoicing.domain.terms import next_version, require_valid
 from invoicing.handlers.invoices import redraft
@@ -21,6 +22,7 @@ async def put_seller(tx: Transaction, wanted: SellingEntity) -> SellingEntity:
     Raises:
         Invalid, Conflict: what `require_seller` refuses; `invoice_prefix_taken`.
     """
+    require_prefix(wanted.invoice_prefix)  # before it is looked for: it may not even be text
     current = await parties.lock_seller_to_change(tx, wanted)
     issued = await parties.has_invoices(tx, wanted.selling_entity_id)
     require_seller(current, wanted, has_invoices=issued)
