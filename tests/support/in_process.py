@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from fastapi import FastAPI
 
 from shared.kernel.clock import FrozenClock
 from shared.runtime.auth import Caller, Verifier
@@ -38,6 +39,7 @@ class InProcess:
     harness: Harness
     clock: FrozenClock
     http: httpx.AsyncClient
+    app: FastAPI
 
     async def work(self, *names: str) -> None:
         """Run jobs (all, or the named ones) until none finds anything to do."""
@@ -73,7 +75,7 @@ async def in_process(
     ) as http:
         harness = Harness(service.database, clock, service.handlers)
         try:
-            yield InProcess(service, harness, clock, http)
+            yield InProcess(service, harness, clock, http, app)
         finally:
             for close in service.closing:
                 await close()

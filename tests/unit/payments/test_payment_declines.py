@@ -46,7 +46,7 @@ def test_a_code_has_a_class(
     ("signal", "expected"),
     [
         ({"advice_code": "do_not_try_again"}, "hard"),
-        ({"advice_code": "try_again_later"}, "soft_issuer"),
+        ({"advice_code": "try_again_later"}, "soft_funds"),
         ({"advice_code": "confirm_card_data"}, "needs_update"),
         ({"network_advice_code": "03"}, "hard"),
         ({"network_advice_code": "21"}, "hard"),
@@ -61,6 +61,15 @@ def test_what_the_network_says_overrides_the_code(signal: dict[str, str], expect
     decline = classify(code="card_declined", decline_code="insufficient_funds", **signal)
 
     assert expected == decline.decline_class
+
+
+def test_a_network_that_allows_another_try_softens_a_hard_code() -> None:
+    """The issuer's advice is fresher than our table; a soft class keeps its own schedule."""
+    softened = classify(
+        code="card_declined", decline_code="restricted_card", advice_code="try_again_later"
+    )
+
+    assert (softened.code, softened.decline_class) == ("restricted_card", "soft_issuer")
 
 
 @pytest.mark.parametrize(

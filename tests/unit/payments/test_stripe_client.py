@@ -117,7 +117,11 @@ DECLINED = Decline("insufficient_funds", "soft_funds")
         (replied(200, intent("of_tomorrow")), report(State.PENDING, "of_tomorrow")),
         (
             replied(200, intent("requires_payment_method")),
-            report(State.PENDING, "requires_payment_method"),
+            replace(report(State.PENDING, "requires_payment_method"), stalled=True),
+        ),
+        (
+            replied(200, intent("requires_confirmation")),
+            replace(report(State.PENDING, "requires_confirmation"), stalled=True),
         ),
         (
             replied(200, intent("canceled")),
@@ -272,6 +276,36 @@ async def test_a_payment_is_read_as_it_stands() -> None:
         State.FAILED, "requires_payment_method", Decline("expired_card", "needs_update")
     ) == await client.read("pi_1")
     assert await client.read("pi_2") is None
+
+
+async def test_a_stalled_payment_is_cancelled() -> None:
+    """Under a key of its own; ours is told from a cancellation by somebody else."""
+    client, requests = stripe(replied(200, intent("canceled", cancellation_reason="abandoned")))
+
+    ending = await client.abandon(ATTEMPT, "pi_1")
+
+    assert report(State.FAILED, "canceled", Decline("canceled", "transient")) == ending
+    assert requests[0].url.path == "/v1/payment_intents/pi_1/cancel"
+    assert requests[0].headers["idempotency-key"] == "cancel_a-1"
+
+
+async def test_a_payment_that_woke_up_is_not_cancelled() -> None:
+    """The provider refuses, and what it says of the payment then is the truth."""
+    client, _ = stripe(
+        replied(400, failure("invalid_request_error", "payment_intent_unexpected_state")),
+        replied(200, intent("succeeded")),
+    )
+
+    assert report(State.SUCCEEDED, "succeeded") == await client.abandon(ATTEMPT, "pi_1")
+
+
+@pytest.mark.parametrize("broken", [httpx.ReadTimeout("late"), httpx.ConnectError("refused")])
+async def test_a_cancellation_without_an_answer_proves_nothing(broken: Exception) -> None:
+    """It is looked at again later."""
+    client, _ = stripe(broken)
+
+    with pytest.raises(NoAnswer):
+        await client.abandon(ATTEMPT, "pi_1")
 
 
 async def test_a_search_goes_through_every_page() -> None:

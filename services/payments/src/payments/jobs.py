@@ -78,11 +78,14 @@ class Collector:
             kept = await attempts.claim_to_check(tx)
             if kept is None:
                 return False
-            way = way_to_learn(kept.attempt, tx.now)
+            attempt, waited = kept.attempt, outcomes.has_waited(kept, tx.now, self.confirm_after)
+            way = way_to_learn(attempt, tx.now)
             if way is Way.REPEAT:
-                await attempts.note_sent_again(tx, kept.attempt.attempt_id)
-        attempt = kept.attempt
-        finding = await look(self.gateways[attempt.provider], attempt, way)
+                await attempts.note_sent_again(tx, attempt.attempt_id)
+        gateway = self.gateways[attempt.provider]
+        finding = await look(gateway, attempt, way)
+        if isinstance(finding, Report) and finding.stalled and waited:
+            finding = await settle_stalled(gateway, attempt, finding)
         async with self._because_of(kept) as tx:
             await outcomes.checked(
                 tx, attempt.attempt_id, finding, confirm_after=self.confirm_after
@@ -108,5 +111,17 @@ async def look(gateway: Gateway, attempt: Attempt, way: Way) -> Report | NotSent
             # The provider remembers even its own crash under this key; its list knows more.
             return await gateway.search(attempt) or ending
         return await gateway.search(attempt)
+    except NoAnswer as error:
+        return Unclear(str(error))
+
+
+async def settle_stalled(
+    gateway: Gateway, attempt: Attempt, report: Report
+) -> Report | Unclear | None:
+    """A payment the provider took down and never tried to collect: it must not wake up later."""
+    if report.provider_payment_id is None:
+        return report
+    try:
+        return await gateway.abandon(attempt, report.provider_payment_id)
     except NoAnswer as error:
         return Unclear(str(error))

@@ -49,6 +49,14 @@ class Gateway(Protocol):
         """
         ...
 
+    async def abandon(self, attempt: Attempt, payment_id: str) -> Report | None:
+        """Make sure that a stalled payment never collects anything; its state afterwards.
+
+        Raises:
+            NoAnswer: it may or may not have been abandoned; looking again is harmless.
+        """
+        ...
+
     async def search(self, attempt: Attempt) -> Report | None:
         """Go through the customer's payments for the one of this attempt; None: it is not there.
 

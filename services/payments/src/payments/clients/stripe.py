@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from payments.clients.gateway import NoAnswer, NotSent, Unclear
 from payments.domain.attempt import RANK, Attempt, Decline, Report, State
-from payments.domain.declines import CONFIG, classify, refusal
+from payments.domain.declines import CONFIG, TRANSIENT, classify, refusal
 from shared.kernel.errors import Invalid
 from shared.kernel.money import EXACT, Money, exponent
 from shared.runtime.http import READ_RETRY, HttpClient, OutcomeUnknown, Response, Unreachable
@@ -31,6 +31,7 @@ CLOCKS_APART = timedelta(days=1)
 _PLACES = {"ISK": 2, "MGA": 0}
 # Sources contradict each other about the unit, and a guess would be wrong by a factor of 100.
 _REFUSED = frozenset({"UGX"})
+_ABANDONED = "abandoned"
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -66,6 +67,7 @@ class _Intent(BaseModel):
     amount: int
     currency: str
     metadata: dict[str, str] = {}
+    cancellation_reason: str | None = None
     last_payment_error: _Error | None = None
 
 
@@ -112,6 +114,21 @@ class Stripe:
         if response.status == 404:
             return None
         return _report(_parsed(_Intent, response))
+
+    async def abandon(self, attempt: Attempt, payment_id: str) -> Report | None:
+        """Cancelling is refused once a payment is under way, so it cannot cross a success."""
+        try:
+            response = await self._http.request(
+                "POST",
+                f"/v1/payment_intents/{payment_id}/cancel",
+                data={"cancellation_reason": _ABANDONED},
+                headers={"Idempotency-Key": f"cancel_{attempt.attempt_id}"},
+            )
+        except (Unreachable, OutcomeUnknown) as error:
+            raise NoAnswer(str(error)) from error
+        if response.ok:
+            return _report(_parsed(_Intent, response))
+        return await self.read(payment_id)
 
     async def search(self, attempt: Attempt) -> Report | None:
         """Lists the customer's payments since the attempt: a list is complete at once, whereas
@@ -229,6 +246,7 @@ def _outcome(response: Response) -> Report | NotSent | Unclear:
 
 def _report(intent: _Intent, error: _Error | None = None) -> Report:
     state, decline = _state(intent, error or intent.last_payment_error)
+    unconfirmed = intent.status in ("requires_confirmation", "requires_payment_method")
     return Report(
         provider_payment_id=intent.id,
         state=state,
@@ -236,6 +254,7 @@ def _report(intent: _Intent, error: _Error | None = None) -> Report:
         attempt_id=intent.metadata.get("attempt_id"),
         provider_status=intent.status,
         decline=decline,
+        stalled=unconfirmed and state is State.PENDING,
     )
 
 
@@ -246,7 +265,8 @@ def _state(intent: _Intent, error: _Error | None) -> tuple[State, Decline | None
         case "requires_action":
             return State.REQUIRES_ACTION, None
         case "canceled":
-            return State.FAILED, Decline("canceled", CONFIG)
+            ours = intent.cancellation_reason == _ABANDONED
+            return State.FAILED, Decline("canceled", TRANSIENT if ours else CONFIG)
         case "requires_payment_method" if error is not None:
             return State.FAILED, error.decline()
         case _:

@@ -84,7 +84,8 @@ class Attempt:
 @dataclass(frozen=True, slots=True)
 class Report:
     """What the provider says of a payment. `state` is one of requires_action, pending, failed and
-    succeeded; `attempt_id` is what we put into its metadata."""
+    succeeded; `attempt_id` is what we put into its metadata. A stalled payment exists, and nothing
+    is under way that could end it."""
 
     provider_payment_id: str | None
     state: State
@@ -92,6 +93,7 @@ class Report:
     attempt_id: str | None = None
     provider_status: str | None = None  # in the provider's own word
     decline: Decline | None = None
+    stalled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,11 +43,7 @@ _CODES = {
 }  # fmt: skip
 _CLASS_OF = {code: name for name, codes in _CODES.items() for code in codes}
 
-_ADVICE = {
-    "do_not_try_again": HARD,
-    "try_again_later": SOFT_ISSUER,
-    "confirm_card_data": NEEDS_UPDATE,
-}
+_ADVICE = {"do_not_try_again": HARD, "confirm_card_data": NEEDS_UPDATE}
 # Mastercard merchant advice codes, and Visa's category 1 responses.
 _NETWORK_ADVICE_HARD = frozenset({"03", "21"})
 _NETWORK_CODES_HARD = frozenset(
@@ -69,10 +65,11 @@ def classify(
         return Decline(named, HARD)
     if advice_code in _ADVICE:
         return Decline(named, _ADVICE[advice_code])
-    for candidate in (decline_code, code):
-        if candidate in _CLASS_OF:
-            return Decline(named, _CLASS_OF[candidate])
-    return Decline(named, SOFT_ISSUER)
+    candidates = [c for c in (decline_code, code) if c in _CLASS_OF]
+    listed = _CLASS_OF[candidates[0]] if candidates else SOFT_ISSUER
+    if advice_code == "try_again_later" and listed in (HARD, NEEDS_UPDATE):
+        return Decline(named, SOFT_ISSUER)
+    return Decline(named, listed)
 
 
 def refusal(code: str | None) -> Decline:

@@ -65,7 +65,7 @@ async def checked(
     if attempt.state not in OPEN:
         return
     if isinstance(finding, Report):
-        waited = attempt.sent_at is not None and tx.now - attempt.sent_at >= confirm_after
+        waited = has_waited(kept, tx.now, confirm_after)
         source = Source.POLL if waited else Source.ANSWER
         if await learn(tx, kept, finding, source, confirm_after=confirm_after):
             return
@@ -114,6 +114,12 @@ async def learn(
     await attempts.move(tx, attempt.attempt_id, outcome)
     await _tell(tx, attempt, outcome, source)
     return True
+
+
+def has_waited(kept: Kept, now: datetime, confirm_after: timedelta) -> bool:
+    """Whether a webhook has had its time to confirm what we sent."""
+    sent_at = kept.attempt.sent_at
+    return sent_at is not None and now - sent_at >= confirm_after
 
 
 async def check_now(tx: Transaction, attempt_id: str) -> bool:
