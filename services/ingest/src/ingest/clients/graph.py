@@ -98,7 +98,7 @@ class Graph:
             error = Fields(fields.mapping("error"))
             return Failed(error.text("code"), error.text("message"))
         if status != "succeeded":
-            return Running(response.retry_after_s or 1.0)
+            return Running(_wait_of(response))
         return await self._manifest(fields)
 
     async def blob(self, manifest: Manifest, name: str) -> AsyncGenerator[bytes, None]:
@@ -124,7 +124,7 @@ class Graph:
         operation_id = unquote(location.rstrip("/").rsplit("/", 1)[-1])
         if not operation_id:
             raise ProviderRefused("export without a location", response)
-        return operation_id, response.retry_after_s or 1.0
+        return operation_id, _wait_of(response)
 
     async def _manifest(self, operation: Fields) -> Manifest:
         document = operation.mapping("resourceLocation")
@@ -163,6 +163,12 @@ def _manifest_of(fields: Fields) -> Manifest:
         sas_token=fields.text("sasToken").lstrip("?"),
         blobs=blobs,
     )
+
+
+def _wait_of(response: Response) -> float:
+    """What the provider asks for; a second where it asks for nothing."""
+    asked = response.retry_after_s
+    return 1.0 if asked is None else asked
 
 
 def _fields(response: Response) -> Fields:

@@ -16,7 +16,9 @@ INSERT INTO subscription_check (subscription_id, customer_id, channel, requested
 VALUES ($1, $2, $3, 1, now(), $4, $5)
 ON CONFLICT (subscription_id) DO UPDATE
 SET requested = subscription_check.requested + 1, customer_id = EXCLUDED.customer_id,
-    channel = EXCLUDED.channel, correlation_id = EXCLUDED.correlation_id, due_at = now(),
+    channel = CASE WHEN subscription_check.requested > subscription_check.handled
+                   THEN subscription_check.channel ELSE EXCLUDED.channel END,
+    correlation_id = EXCLUDED.correlation_id, due_at = now(),
     failed = false, attempts = 0, looks = 0, reason = NULL, changed_at = EXCLUDED.changed_at
 """
 CLAIM_CHECK = """

@@ -35,7 +35,15 @@ async def quarantine(
     tx: Transaction, source: str, source_id: str, refused: Iterable[Quarantined]
 ) -> None:
     rows: list[tuple[object, ...]] = [
-        (source, source_id, r.line_number, r.code, r.detail[:1_000], readable(r.raw[:MAX_RAW]), tx.now)
+        (
+            source,
+            source_id,
+            r.line_number,
+            r.code,
+            r.detail[:1_000],
+            readable(r.raw[:MAX_RAW]),
+            tx.now,
+        )
         for r in refused
     ]
     await tx.executemany(INSERT_QUARANTINED, rows)
