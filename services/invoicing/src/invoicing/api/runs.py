@@ -64,7 +64,12 @@ class RequestedView(BaseModel):
 def router(database: Database) -> APIRouter:
     """Routes under /v1."""
     routes = APIRouter(prefix="/v1", tags=["invoice runs"])
+    _commands(routes, database)
+    _queries(routes, database)
+    return routes
 
+
+def _commands(routes: APIRouter, database: Database) -> None:
     @routes.post("/invoice-runs", operation_id="invoice-runs.request", status_code=202)
     async def request_runs(body: RunsBody, caller: Operates) -> RequestedView:
         """Request the invoices of a date. Contract and date make a repeat harmless: it answers with
@@ -79,6 +84,14 @@ def router(database: Database) -> APIRouter:
             ],
         )
 
+    @routes.post("/invoice-runs/{run_id}:retry", operation_id="invoice-runs.retry")
+    async def retry_run(run_id: KeyPath, caller: Operates) -> RunView:
+        """Ask rating again for a run that waits for its charges: new control totals, new look."""
+        async with database.transaction(actor=caller.subject) as tx:
+            return view(await requests.ask_again(tx, run_id))
+
+
+def _queries(routes: APIRouter, database: Database) -> None:
     @routes.get("/invoice-runs", operation_id="invoice-runs.list")
     async def list_runs(
         caller: Reads,
@@ -102,12 +115,6 @@ def router(database: Database) -> APIRouter:
         async with database.read() as reader:
             return view(await store.get_run(reader, run_id))
 
-    @routes.post("/invoice-runs/{run_id}:retry", operation_id="invoice-runs.retry")
-    async def retry_run(run_id: KeyPath, caller: Operates) -> RunView:
-        """Ask rating again for a run that waits for its charges: new control totals, new look."""
-        async with database.transaction(actor=caller.subject) as tx:
-            return view(await requests.ask_again(tx, run_id))
-
     @routes.get("/holds", operation_id="holds.list")
     async def list_holds(
         caller: Reads, limit: Limit = 50, cursor: CursorParam = None
@@ -119,8 +126,6 @@ def router(database: Database) -> APIRouter:
         why = last and last.hold
         more = encode_cursor(why.since.isoformat(), last.run_id) if last and why else None
         return page([_hold(run) for run in rows], next_cursor=more)
-
-    return routes
 
 
 def view(run: store.Run, *, is_new: bool = False) -> RunView:
