@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -44,6 +44,7 @@ def problem(
     errors: Sequence[dict[str, str]] = (),
     retry_after_s: int | None = None,
     extra: dict[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     """The answer for one problem; `code` is stable, `detail` is for people."""
     body: dict[str, Any] = {
@@ -57,10 +58,12 @@ def problem(
         **({"errors": list(errors)} if errors else {}),
         **({"data": extra} if extra else {}),
     }
-    headers = {"Retry-After": str(retry_after_s)} if retry_after_s is not None else {}
+    sent = dict(headers or {})
+    if retry_after_s is not None:
+        sent["Retry-After"] = str(retry_after_s)
     if status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
-    return JSONResponse(body, status_code=status, media_type=MEDIA_TYPE, headers=headers)
+        sent["WWW-Authenticate"] = "Bearer"
+    return JSONResponse(body, status_code=status, media_type=MEDIA_TYPE, headers=sent)
 
 
 def install(app: FastAPI) -> None:
@@ -101,15 +104,25 @@ async def _validation_error(request: Request, error: Exception) -> JSONResponse:
         }
         for fault in faults
     ]
+    unread = any(tuple(f["loc"]) == ("body",) and f["type"] != "missing" for f in faults)
+    if unread and not _says_json(request):
+        return problem(request, 415, "unsupported_media_type", "send application/json")
     malformed = any(fault["type"] == "json_invalid" for fault in faults)
     status, code = (400, "json_malformed") if malformed else (422, "request_invalid")
     return problem(request, status, code, "the request does not fit the API", errors=errors)
 
 
+def _says_json(request: Request) -> bool:
+    """Whether the body claims to be JSON; FastAPI hands others to the model as raw bytes."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return media_type == "application/json" or media_type.endswith("+json")
+
+
 async def _http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_").replace("-", "_")
-    return problem(request, error.status_code, code, str(error.detail))
+    phrase = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_").replace("-", "_")
+    code = "body_too_large" if error.status_code == 413 else phrase
+    return problem(request, error.status_code, code, str(error.detail), headers=error.headers)
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

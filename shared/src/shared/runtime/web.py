@@ -12,8 +12,11 @@ import orjson
 from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.middleware.base import RequestResponseEndpoint
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.kernel.errors import Conflict, Invalid
 from shared.runtime import problems, telemetry
@@ -21,6 +24,7 @@ from shared.runtime.auth import Caller, Unauthorised, Verifier
 from shared.runtime.postgres import Transaction
 
 MAX_BODY_BYTES = 1_048_576
+_TOO_LARGE = f"a body may have {MAX_BODY_BYTES} bytes"
 KNOWN_SCOPES = frozenset(
     {"billing:read", "billing:operate", "billing:approve", "pricing:admin", "platform:admin"}
 )
@@ -47,26 +51,54 @@ def create_app(
         openapi_url="/openapi.json", separate_input_output_schemas=False,
     )  # fmt: skip
     app.state.verifier = verifier
-    app.middleware("http")(_measure_and_limit)
+    app.add_middleware(_BodyLimit)
+    app.middleware("http")(_measure)
     problems.install(app)
     for router in routers:
         app.include_router(router)
     return app
 
 
-async def _measure_and_limit(request: Request, call_next: RequestResponseEndpoint) -> Response:
-    length = request.headers.get("content-length", "0")
-    if length.isdigit() and int(length) > MAX_BODY_BYTES:
-        return problems.problem(
-            request, 413, "body_too_large", f"a body may have {MAX_BODY_BYTES} bytes"
+class _BodyLimit:
+    """Counts a body as it arrives, since not every body announces its length."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        announced = Headers(scope=scope).get("content-length", "0")
+        too_large = announced.isdecimal() and int(announced) > MAX_BODY_BYTES
+        arrived = 0
+
+        async def counted() -> Message:
+            nonlocal arrived
+            message = await receive()
+            arrived += len(message.get("body", b""))
+            if arrived > MAX_BODY_BYTES:
+                raise HTTPException(413, _TOO_LARGE)
+            return message
+
+        if too_large:
+            answer = problems.problem(Request(scope), 413, "body_too_large", _TOO_LARGE)
+            await answer(scope, receive, send)
+        else:
+            await self._app(scope, counted, send)
+
+
+async def _measure(request: Request, call_next: RequestResponseEndpoint) -> Response:
+    started, status = perf_counter(), 500  # what an error becomes outside of here
+    try:
+        response = await call_next(request)
+        status = response.status_code
+        return response
+    finally:
+        route = getattr(request.scope.get("route"), "path", "unmatched")
+        telemetry.HTTP_DURATION.labels(request.method, route, status).observe(
+            perf_counter() - started
         )
-    started = perf_counter()
-    response = await call_next(request)
-    route = getattr(request.scope.get("route"), "path", "unmatched")
-    telemetry.HTTP_DURATION.labels(request.method, route, response.status_code).observe(
-        perf_counter() - started
-    )
-    return response
 
 
 def require(scope: str) -> Any:
