@@ -128,12 +128,56 @@ class Decider:
     book: UsageBook
     month_end: date  # last day of the billing month
     _known: dict[Facts, Decision] = field(default_factory=dict)
+    _rules: dict[str, list[Rule]] = field(default_factory=dict)
 
     def decide(self, facts: Facts) -> Decision:
         decision = self._known.get(facts)
         if decision is None:
-            decision = self._known[facts] = _decide(self.book, facts, self.month_end)
+            decision = self._known[facts] = self._decide(facts)
         return decision
+
+    @property
+    def turning_days(self) -> list[date]:
+        """The days on which some decision may change: between two of them all days are alike."""
+        days = {rule.valid_from for rule in self.book.rules}
+        days |= {rule.valid_until for rule in self.book.rules if rule.valid_until}
+        for contract in (c for group in self.book.contracts.values() for c in group):
+            days |= {contract.starts_on} | ({contract.ends_on} if contract.ends_on else set())
+        return sorted(days)
+
+    def _decide(self, facts: Facts) -> Decision:
+        if facts.charge_type.casefold() == "tax":
+            return Decision(Outcome.TAX)
+        if facts.covered:
+            return Decision(Outcome.COVERED)
+        contracts = self.book.contracts.get(facts.customer_id, ())
+        contract = owner_of_change(contracts, facts.azure_subscription_id, facts.usage_date)
+        if contract is None:
+            before = is_before_all(contracts, facts.azure_subscription_id, facts.usage_date)
+            return Decision(Outcome.BEFORE_CONTRACT if before else Outcome.NO_CONTRACT)
+        rule = rules.select(self._rules_of(contract), _subject(facts, contract), facts.usage_date)
+        if rule is None:
+            return Decision(Outcome.NO_PRICE_RULE, contract.contract_id)
+        outcome = Outcome.RATED
+        try:
+            conversion(facts.provider, contract.currency, self.book.rates, month_end=self.month_end)
+        except Held:
+            outcome = Outcome.NO_FX_RATE
+        return Decision(outcome, contract.contract_id, rule.rule_id, rule.version)
+
+    def _rules_of(self, contract: ContractChanged) -> list[Rule]:
+        """All versions of the rules that, in some version, may be about this contract."""
+        found = self._rules.get(contract.contract_id)
+        if found is None:
+            about = {
+                rule.rule_id
+                for rule in self.book.rules
+                if rule.scope.contract_id in (None, contract.contract_id)
+                and rule.scope.customer_id in (None, contract.provider_customer_id)
+            }
+            found = [rule for rule in self.book.rules if rule.rule_id in about]
+            self._rules[contract.contract_id] = found
+        return found
 
 
 def group_lines(lines: Sequence[UsageLine], decider: Decider) -> Grouped:
@@ -190,27 +234,6 @@ def provider_rate(line: UsageLine) -> ProviderRate:
     return ProviderRate(
         line.pricing_currency, line.billing_currency, line.provider_rate, line.provider_rate_on
     )
-
-
-def _decide(book: UsageBook, facts: Facts, month_end: date) -> Decision:
-    if facts.charge_type.casefold() == "tax":
-        return Decision(Outcome.TAX)
-    if facts.covered:
-        return Decision(Outcome.COVERED)
-    contracts = book.contracts.get(facts.customer_id, ())
-    contract = owner_of_change(contracts, facts.azure_subscription_id, facts.usage_date)
-    if contract is None:
-        before = is_before_all(contracts, facts.azure_subscription_id, facts.usage_date)
-        return Decision(Outcome.BEFORE_CONTRACT if before else Outcome.NO_CONTRACT)
-    rule = rules.select(book.rules, _subject(facts, contract), facts.usage_date)
-    if rule is None:
-        return Decision(Outcome.NO_PRICE_RULE, contract.contract_id)
-    outcome = Outcome.RATED
-    try:
-        conversion(facts.provider, contract.currency, book.rates, month_end=month_end)
-    except Held:
-        outcome = Outcome.NO_FX_RATE
-    return Decision(outcome, contract.contract_id, rule.rule_id, rule.version)
 
 
 def _subject(facts: Facts, contract: ContractChanged) -> Scope:

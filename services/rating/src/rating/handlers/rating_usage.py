@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
+from rating.domain import frames
 from rating.domain.completeness import Completeness, Received, compare
 from rating.domain.desired import Hold
+from rating.domain.frames import NumberedTable
 from rating.domain.rules import RuleKind
-from rating.domain.usage import HELD, NOT_BILLABLE, Decider, Outcome, UsageBook, group_lines
+from rating.domain.usage import HELD, NOT_BILLABLE, Decider, Group, Outcome, UsageBook
+from rating.domain.usage_columns import group_table
 from rating.store import due, facts, holds, locks, prices, usage, usage_files
 from rating.store.due import DueKind
 from rating.store.holds import Place
-from rating.store.usage import LineRow
+from rating.store.usage import LineColumns
 from rating.store.usage_files import UsageFile
 from shared.contracts.ingest import UsageBatchRecorded, UsageFileClosed
 from shared.contracts.rating import UsageFileRated
-from shared.contracts.usage_frame import FrameHeader, UsageLine, lines_of, open_frame
+from shared.contracts.usage_frame import FrameHeader, open_frame
 from shared.kernel.ids import derived_id
 from shared.kernel.money import EXACT
 from shared.kernel.periods import month_of
 from shared.runtime.postgres import Transaction
 
 CONCLUDE = "conclude"  # the job that works off what is due
-
-Numbered = tuple[int, UsageLine]  # a line and its row in the batch
 
 
 async def on_usage_batch_recorded(event: UsageBatchRecorded, tx: Transaction) -> None:
@@ -35,15 +36,14 @@ async def on_usage_batch_recorded(event: UsageBatchRecorded, tx: Transaction) ->
     batch = await usage.add_batch(tx, event.src, header, event.frame)
     if batch is None:
         return
-    lines = lines_of(table)
-    await locks.share_customers(tx, {line.customer_id for line in lines})
-    await _conclude(tx, batch, header, list(enumerate(lines)))
+    await locks.share_customers(tx, frames.customers(table))
+    groups = await _conclude(tx, batch, header, frames.numbered(table))
     file = await usage_files.count_in(
         tx,
         header.file_id,
-        lines=len(lines),
-        quantity=_sum(line.quantity for line in lines),
-        billing_pretax=_sum(line.billing_pretax for line in lines),
+        lines=table.num_rows,
+        quantity=_sum(group.quantity for group in groups),
+        billing_pretax=_sum(group.billing_pretax for group in groups),
     )
     await _judge(tx, file)
 
@@ -59,26 +59,26 @@ async def rerate(tx: Transaction, customer_id: str) -> None:
     for batch in await usage.batches_of(tx, customer_id):
         frame = await usage.frame_of(tx, batch)
         header, table = open_frame(frame.content)
-        lines = [
-            (row, line)
-            for row, line in enumerate(lines_of(table))
-            if line.customer_id == customer_id
-        ]
         await usage.drop_conclusions(tx, batch, customer_id)
-        await _conclude(tx, batch, header, lines)
+        await _conclude(tx, batch, header, frames.of_customer(frames.numbered(table), customer_id))
 
 
 async def _conclude(
-    tx: Transaction, batch: int, header: FrameHeader, lines: Sequence[Numbered]
-) -> None:
-    book = await _book(tx, {line.customer_id for _, line in lines})
-    month = month_of(datetime.fromisoformat(f"{header.billing_month}-01").date())
-    grouped = group_lines([line for _, line in lines], Decider(book, month.last_day))
-    rows = (
-        LineRow(line.line_number, row, place, line.usage_date, line.quantity, line.line_id)
-        for (row, line), place in zip(lines, grouped.positions, strict=True)
+    tx: Transaction, batch: int, header: FrameHeader, lines: NumberedTable
+) -> Sequence[Group]:
+    book = await _book(tx, frames.customers(lines.table))
+    month = month_of(date.fromisoformat(f"{header.billing_month}-01"))
+    grouped = group_table(lines.table, Decider(book, month.last_day))
+    columns = LineColumns(
+        line_numbers=lines.column("line_number"),
+        rows=lines.rows,
+        places=grouped.positions,
+        usage_dates=lines.column("usage_date"),
+        quantities=lines.column("quantity"),
+        line_ids=lines.column("line_id"),
     )
-    await usage.add_conclusions(tx, batch, grouped.groups, rows)
+    await usage.add_conclusions(tx, batch, grouped.groups, columns)
+    return grouped.groups
 
 
 async def _book(tx: Transaction, customer_ids: Iterable[str]) -> UsageBook:

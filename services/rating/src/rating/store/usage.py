@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from itertools import repeat
 
 from rating.domain.fx import ProviderRate
 from rating.domain.usage import Decision, Group, GroupKey, Outcome
@@ -116,15 +117,16 @@ class StoredLine:
 
 
 @dataclass(frozen=True, slots=True)
-class LineRow:
-    """A line as it is written; `place` is the position of its group among those written with it."""
+class LineColumns:
+    """Lines as they are written, column by column; `places` are positions among the groups that
+    are written with them."""
 
-    line_number: int
-    row: int
-    place: int
-    usage_date: date
-    quantity: Decimal
-    line_id: str
+    line_numbers: Sequence[int]
+    rows: Sequence[int]
+    places: Sequence[int]
+    usage_dates: Sequence[date]
+    quantities: Sequence[Decimal]
+    line_ids: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,23 +160,23 @@ async def frame_of(reader: Reader, batch: int) -> Frame:
 
 
 async def add_conclusions(
-    tx: Transaction, batch: int, groups: Sequence[Group], lines: Iterable[LineRow]
+    tx: Transaction, batch: int, groups: Sequence[Group], lines: LineColumns
 ) -> None:
     """Write lines and deltas of a batch behind those it has."""
     first = int(await tx.fetchval(NEXT_POSITION, batch))
-    await tx.copy(
-        "rated_usage_line",
-        LINE_COLUMNS,
-        (
-            (batch, x.line_number, x.row, first + x.place, x.usage_date, x.quantity, x.line_id)
-            for x in lines
-        ),
+    records = zip(
+        repeat(batch, len(lines.rows)),
+        lines.line_numbers,
+        lines.rows,
+        (first + place for place in lines.places),
+        lines.usage_dates,
+        lines.quantities,
+        lines.line_ids,
+        strict=True,
     )
-    await tx.copy(
-        "usage_delta",
-        DELTA_COLUMNS,
-        (_delta(batch, position, group) for position, group in enumerate(groups, first)),
-    )
+    await tx.copy("rated_usage_line", LINE_COLUMNS, records)
+    deltas = (_delta(batch, position, group) for position, group in enumerate(groups, first))
+    await tx.copy("usage_delta", DELTA_COLUMNS, deltas)
 
 
 async def drop_conclusions(tx: Transaction, batch: int, customer_id: str) -> None:

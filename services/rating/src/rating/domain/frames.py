@@ -1,0 +1,39 @@
+"""The lines of a frame as a table that remembers their rows, whole or of one customer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedTable:
+    """Lines and, for each, its row in the batch: half of its address."""
+
+    table: pa.Table
+    rows: Sequence[int]
+
+    def column(self, name: str) -> list[Any]:
+        return self.table.column(name).to_pylist()
+
+
+def numbered(table: pa.Table) -> NumberedTable:
+    """Every line of a frame."""
+    return NumberedTable(table, range(table.num_rows))
+
+
+def customers(table: pa.Table) -> list[str]:
+    """The customers that have a line in it."""
+    found: list[Any] = pc.unique(table.column("customer_id")).to_pylist()
+    return sorted(found)
+
+
+def of_customer(lines: NumberedTable, customer_id: str) -> NumberedTable:
+    """The lines of one customer, at their rows."""
+    theirs: Any = pc.equal(lines.table.column("customer_id"), pa.scalar(customer_id))
+    rows = [lines.rows[index] for index in pc.indices_nonzero(theirs).to_pylist()]
+    return NumberedTable(lines.table.filter(theirs), rows)
