@@ -13,7 +13,7 @@ from shared.kernel.errors import Invalid
 
 PROVIDERS = frozenset({"stripe"})
 
-_TOKEN = re.compile(r"[a-z]+_[A-Za-z0-9_]{1,250}")
+_TOKEN = re.compile(r"[a-z]+_[A-Za-z0-9_-]{1,250}")
 _DIGIT_RUN = re.compile(r"\d(?:[ ._-]?\d){12,18}")
 _ACCOUNT_NUMBER = re.compile(r"\d[\d -]{4,32}\d")
 _IBAN = re.compile(r"[A-Z]{2}\d{2}[A-Z0-9]{11,30}")
