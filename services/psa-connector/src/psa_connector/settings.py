@@ -19,6 +19,7 @@ class PsaConnectorSettings(ServiceSettings):
     psa_connector_request_timeout_s: float = Field(default=8.0, gt=0)
     psa_connector_lease_s: float = Field(default=20.0, gt=0)  # a target's rest after a crash
     psa_connector_settle_s: float = Field(default=10.0, gt=0)  # an unanswered write may arrive
+    psa_connector_look_again_s: float = Field(default=2.0, gt=0)  # between looks for it
     psa_connector_facts_s: float = Field(default=300.0, ge=0)  # facts about a contract stand
     # Hosts that connections may name, by suffix. Plain http is accepted on loopback only.
     psa_connector_vendor_hosts: str = (
@@ -37,6 +38,7 @@ class PsaConnectorSettings(ServiceSettings):
             writers_per_connection=self.psa_connector_writers_per_connection,
             lease_s=self.psa_connector_lease_s,
             settle_s=self.psa_connector_settle_s,
+            look_again_s=self.psa_connector_look_again_s,
         )
 
     @property

@@ -41,11 +41,10 @@ from shared.runtime.postgres import Database
 
 log = structlog.get_logger()
 
-LOOK_AGAIN_S = 2.0
 DENIED_S = 60.0
 FIRST_BACKOFF_S = 0.25
 LONGEST_BACKOFF_S = 60.0
-MARGIN_S = 1.0
+MARGIN_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +54,7 @@ class Attempt:
     held: Claim
     client: PsaClient
     write_until: float  # monotonic; a request that leaves later could outlive the lease
+    look_again_s: float
 
 
 class Sender:
@@ -67,6 +67,7 @@ class Sender:
         self._clients = clients
         self._claims = claims
         self._timeout_s = timeout_s
+        self._look_again_s = claims.pace.look_again_s
 
     async def step(self) -> bool:
         """Deliver the first deliverable intent of some target."""
@@ -75,7 +76,8 @@ class Sender:
             return False
         held, lease_ends = claimed
         client = self._clients.of(held.connection)
-        attempt = Attempt(held, client, lease_ends - self._timeout_s - MARGIN_S)
+        write_until = lease_ends - self._timeout_s - MARGIN_S
+        attempt = Attempt(held, client, write_until, self._look_again_s)
         outcome = await self._outcome(attempt)
         async with self._database.transaction(cause=held.cause) as tx:
             await delivering.settle(tx, held, outcome)
@@ -85,7 +87,7 @@ class Sender:
         try:
             return await self._deliver(attempt)
         except PsaError as error:
-            return after_error(attempt.held, error)
+            return after_error(attempt.held, error, look_again_s=self._look_again_s)
 
     async def _deliver(self, attempt: Attempt) -> Outcome:
         held, client = attempt.held, attempt.client
@@ -101,7 +103,7 @@ class Sender:
         if not isinstance(verdict, Write):
             return _found(held, seen, verdict)
         if held.resolves:
-            return _absent(held, seen)
+            return _absent(held, seen, look_again_s=self._look_again_s)
         if monotonic() > attempt.write_until:
             raise Unavailable("the PSA answered too slowly to write within the lease")
         written = await client.write(work, verdict)
@@ -152,7 +154,7 @@ async def _proven(attempt: Attempt, work: Work, seen: Observation, written: Writ
         request_hash=written.request_hash,
         vendor_request_id=written.vendor_request_id,
         answered=True,
-        wait_s=LOOK_AGAIN_S,
+        wait_s=attempt.look_again_s,
     )
     try:
         after = await attempt.client.observe(work)
@@ -187,7 +189,7 @@ def _found(held: Claim, seen: Observation, verdict: Done | Drift) -> Outcome:
     )
 
 
-def _absent(held: Claim, seen: Observation) -> Outcome:
+def _absent(held: Claim, seen: Observation, *, look_again_s: float) -> Outcome:
     """Nothing to be seen of an earlier request: wait, then send again or ask a person.
 
     A request that the PSA said yes to is never sent again by itself.
@@ -195,7 +197,7 @@ def _absent(held: Claim, seen: Observation) -> Outcome:
     answered = held.intent.answered
     if not held.settled:
         detail = "looking for it"
-        wait = Settlement(State.UNKNOWN, detail=detail, answered=answered, wait_s=LOOK_AGAIN_S)
+        wait = Settlement(State.UNKNOWN, detail=detail, answered=answered, wait_s=look_again_s)
         return Outcome(wait, seen)
     if answered:
         detail = f"the PSA confirmed {held.intent.external_id} and does not show it"
@@ -203,7 +205,7 @@ def _absent(held: Claim, seen: Observation) -> Outcome:
     return Outcome(Settlement(State.PLANNED, detail="not applied; sending again"), seen)
 
 
-def after_error(held: Claim, error: PsaError) -> Outcome:
+def after_error(held: Claim, error: PsaError, *, look_again_s: float) -> Outcome:
     """The retry classes (G3)."""
     still = State.UNKNOWN if held.resolves else State.PLANNED
     failures = held.failures + 1
@@ -213,7 +215,7 @@ def after_error(held: Claim, error: PsaError) -> Outcome:
     )
     match error:
         case WriteUnknown():
-            unknown = replace(waits, state=State.UNKNOWN, wait_s=LOOK_AGAIN_S, failures=0)
+            unknown = replace(waits, state=State.UNKNOWN, wait_s=look_again_s, failures=0)
             return Outcome(unknown, wrote=True)
         case Throttled(wait_s=wait_s):
             pause = Pause(wait_s, "throttled", str(error))

@@ -63,8 +63,8 @@ CREATE INDEX source_open ON source (seq) WHERE state IN ('waiting', 'blocked');
 CREATE INDEX source_contract ON source (contract_id, seq) WHERE state IN ('waiting', 'blocked');
 
 -- The unit of ordering in a PSA: an agreement, a contract, or one service on a contract.
--- `lease_until` makes one writer; `lane` makes one writer for first services of a contract, which
--- can be told apart only by what was on the contract before.
+-- `lease_until` makes one writer; `lane` makes one writer for the first services of a product on a
+-- contract, which can be told apart only by what was on the contract before.
 CREATE TABLE target (
     connection_id  text NOT NULL REFERENCES connection,
     name           text NOT NULL,

@@ -24,7 +24,8 @@ from shared.runtime.postgres import Reader, Record, Transaction
 
 ADD_TARGET = """
 INSERT INTO target (connection_id, name, lane) VALUES ($1, $2, $3)
-ON CONFLICT (connection_id, name) DO NOTHING
+ON CONFLICT (connection_id, name) DO UPDATE SET lane = EXCLUDED.lane
+WHERE target.external_id IS NULL AND target.lane <> EXCLUDED.lane
 """
 LOCK_TARGET = "SELECT name FROM target WHERE connection_id = $1 AND name = $2 FOR UPDATE"
 # Planning again touches only what was never sent.
@@ -270,9 +271,10 @@ def intent_of(row: Record) -> Intent:
 
 
 def _lane(item: Planned, place: Place) -> str:
-    """First services of one contract queue up behind one another; anything else is its own lane."""
+    """First services of one product on a contract queue up; anything else is its own lane."""
     if isinstance(item.draft.operation, ServiceAdjustment):
-        return f"{place.target_id}/*"
+        product = item.draft.operation.product
+        return f"{place.target_id}/*{product.external_id or product.key}"
     return item.target
 
 

@@ -166,6 +166,7 @@ class Pace:
     writers_per_connection: int = 3
     lease_s: float = 20.0
     settle_s: float = 10.0
+    look_again_s: float = 2.0
 
 
 async def claim(tx: Transaction, pace: Pace, *, limit: int) -> list[str]:
