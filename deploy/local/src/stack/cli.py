@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from stack import lifecycle, play
+from stack import audit, demo, explain, lifecycle, play
 from stack.errors import UNAVAILABLE, StackError
 
 _errors = Console(stderr=True, highlight=False)
@@ -36,3 +36,6 @@ app.command()(lifecycle.restart)
 app.command()(lifecycle.logs)
 app.command()(lifecycle.reset)
 app.command()(play.play)
+app.command()(demo.demo)
+app.command()(explain.explain)
+app.add_typer(audit.app, name="audit")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,10 +12,8 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from shared.contracts.topics import SERVICES
 from stack.errors import StackError
 from stack.home import Home
-from stack.keyring import Keyring
 from stack.player.collecting import Findings
 from stack.player.comparing import Difference, compare
 from stack.player.latencies import latencies
@@ -25,10 +21,11 @@ from stack.player.names import Names
 from stack.player.playing import Disorder, Play
 from stack.player.printing import print_findings, print_verdict
 from stack.player.reporting import report_of
-from stack.player.services import Addresses, CallFailed, Services
+from stack.player.services import CallFailed
 from stack.player.settling import NotSettled
 from stack.player.sources import Sources
 from stack.ports import Ports
+from stack.running import require_running, services_of
 from stack.story.format import Story
 from stack.story.reader import StoryError, read_story
 
@@ -99,22 +96,6 @@ def load(files: Sequence[Path]) -> dict[Path, Story]:
     return stories
 
 
-@asynccontextmanager
-async def services_of(home: Home, ports: Ports) -> AsyncIterator[tuple[Services, Addresses]]:
-    """Clients of the stack in this home."""
-    addresses = Addresses(
-        http={name: f"http://127.0.0.1:{ports.http(name)}" for name in SERVICES},
-        management={name: f"http://127.0.0.1:{ports.management(name)}" for name in SERVICES},
-        simulators=f"http://127.0.0.1:{ports.simulators}",
-    )
-    secret = Keyring(home.keys).get("issuer-client-secret")
-    services = Services(addresses, client_id="tieout-cli", client_secret=secret)
-    try:
-        yield services, addresses
-    finally:
-        await services.close()
-
-
 async def play_on_running_stack(
     stories: dict[Path, Story],
     console: Console,
@@ -128,10 +109,13 @@ async def play_on_running_stack(
     Raises:
         StackError: when it does not run, or something in it does not come to rest.
     """
-    home = home or Home.from_environment(os.environ)
-    ports = ports or Ports.from_environment(os.environ)
+    if home is None or ports is None:
+        home, ports = require_running()
     if not home.clock.exists():
-        raise StackError("There is no stack to play on; start one with `tieout up`.")
+        raise StackError(
+            "This stack runs on the system's time, which nobody can move; "
+            "`tieout down` and `tieout up` start one for stories."
+        )
     plays = [Names(story, _count_play(home, story.story)) for story in stories.values()]
     files = {story.story: path for path, story in stories.items()}
     async with services_of(home, ports) as (services, addresses):

@@ -89,7 +89,9 @@ async def _seats(services: Services, names: Names) -> list[Row]:
     for name in sorted(wanted):
         path = f"/v1/subscriptions/{names.subscription(name)}"
         mirror = await services.get("ingest", path)
-        rows.append({"subscription": name, "seats": mirror["state"]["seats"], "story": names.story.story})
+        rows.append(
+            {"subscription": name, "seats": mirror["state"]["seats"], "story": names.story.story}
+        )
     return rows
 
 

@@ -1,0 +1,43 @@
+"""Clients of the stack that runs in a home; what `play`, `explain` and `audit` talk through."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from shared.contracts.topics import SERVICES
+from stack import lifecycle
+from stack.errors import StackError
+from stack.home import Home
+from stack.keyring import Keyring
+from stack.player.services import Addresses, Services
+from stack.ports import Ports
+from stack.state import is_running
+
+
+def require_running() -> tuple[Home, Ports]:
+    """The home and ports of the running stack.
+
+    Raises:
+        StackError: when none runs.
+    """
+    home, ports = lifecycle.here()
+    if not is_running(home):
+        raise StackError("No stack is running here; start one with `tieout up`.")
+    return home, ports
+
+
+@asynccontextmanager
+async def services_of(home: Home, ports: Ports) -> AsyncIterator[tuple[Services, Addresses]]:
+    """Clients with a token of the development issuer, and where everything is."""
+    addresses = Addresses(
+        http={name: f"http://127.0.0.1:{ports.http(name)}" for name in SERVICES},
+        management={name: f"http://127.0.0.1:{ports.management(name)}" for name in SERVICES},
+        simulators=f"http://127.0.0.1:{ports.simulators}",
+    )
+    secret = Keyring(home.keys).get("issuer-client-secret")
+    services = Services(addresses, client_id="tieout-cli", client_secret=secret)
+    try:
+        yield services, addresses
+    finally:
+        await services.close()
