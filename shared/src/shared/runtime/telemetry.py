@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
@@ -49,7 +49,19 @@ _SECRET_KEYS = re.compile(
     r"|client_secret|transactionkey|authorization|signature|password|secret|token|api_?key|cookie",
     re.IGNORECASE,
 )
-_CARD_LIKE = re.compile(r"\b\d(?:[ -]?\d){12,18}\b")
+_OURS = frozenset({"ts", "level", "service"})
+_DIGITS = re.compile(r"(?<![0-9A-Za-z])\d+(?:[ -]\d+)*(?![0-9A-Za-z])")
+_SECRETS_IN_TEXT = (  # text of errors and of libraries is not ours to word
+    re.compile(r"(?i)(?P<kept>\b(?:bearer|basic)\s+)[\w.~+/=-]{8,}"),
+    re.compile(r"(?P<kept>)\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*"),  # a signed token
+    re.compile(r"(?P<kept>)\b(?:sk|rk|whsec)_\w{8,}"),  # keys that name their vendor's kind
+    re.compile(r"(?P<kept>://[^\s:/@]*:)[^\s/@]+(?=@)"),  # the password in an address
+    re.compile(
+        r"(?i)(?P<kept>[?&](?:sig|signature|token|access_token|code|api_?key|password"
+        r"|client_secret)=)[^&\s'\"]+"
+    ),
+)
+_CARD_GROUPS_MAX = 19
 
 
 def configure_logging(service: str, *, level: str, log_format: str) -> None:
@@ -89,16 +101,46 @@ def configure_logging(service: str, *, level: str, log_format: str) -> None:
 def redact(
     logger: object, method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """Drop values under suspicious keys and anything that looks like a card number."""
+    """Drop values under suspicious keys and anything that looks like a card number or a secret."""
     del logger, method
     for key, value in list(event.items()):
-        if key in {"event", "ts", "level", "service"}:
-            continue
-        if _SECRET_KEYS.search(key):
-            event[key] = "[redacted]"
-        elif isinstance(value, str) and (found := _CARD_LIKE.search(value)) and luhn(found[0]):
-            event[key] = "[redacted: card-like]"
+        if key not in _OURS and not key.startswith("_"):  # `_record` is structlog's own
+            event[key] = _cleaned(key, value)
     return event
+
+
+def _cleaned(key: str, value: Any) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
+    if _SECRET_KEYS.search(key) and key != "event":
+        return "[redacted]"
+    if isinstance(value, str):
+        return _cleaned_text(value)
+    if isinstance(value, Mapping):
+        return {name: _cleaned(str(name), inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_cleaned(key, inner) for inner in value]
+    text = value.decode(errors="replace") if isinstance(value, bytes) else repr(value)
+    cleaned = _cleaned_text(text)
+    return value if cleaned == text else cleaned
+
+
+def _cleaned_text(text: str) -> str:
+    for secret in _SECRETS_IN_TEXT:
+        text = secret.sub(r"\g<kept>[redacted]", text)
+    return _DIGITS.sub(_without_card, text)
+
+
+def _without_card(found: re.Match[str]) -> str:
+    """A card number may stand among other numbers: try every run of whole groups."""
+    groups = re.split("[ -]", found[0])
+    for start in range(len(groups)):
+        digits = ""
+        for group in groups[start : start + _CARD_GROUPS_MAX]:
+            digits += group
+            if luhn(digits):
+                return "[redacted: card-like]"
+    return found[0]
 
 
 def luhn(text: str) -> bool:
