@@ -64,8 +64,7 @@ class JobRunner:
                 telemetry.JOB_FAILURES.labels(job.name).inc()
                 log.exception("job.failed", job=job.name, failures=failures, error=repr(error))
             if not worked:
-                backoff = min(FAILURE.longest_s, FAILURE.first_s * 2**failures) if failures else 0.0
-                await _ring_or_timeout(bell, max(job.every_s, backoff))
+                await _ring_or_timeout(bell, max(job.every_s, pause_after(failures)))
 
     async def _step(self, job: Job) -> bool:
         self.running += 1
@@ -73,6 +72,12 @@ class JobRunner:
             return await job.step()
         finally:
             self.running -= 1
+
+
+def pause_after(failures: int) -> float:
+    """Seconds to wait after so many failures in a row."""
+    doublings = min(failures, 16)  # a job may fail for days: 2**1100 is no float any more
+    return min(FAILURE.longest_s, FAILURE.first_s * 2.0**doublings) if failures else 0.0
 
 
 async def _ring_or_timeout(bell: asyncio.Event, seconds: float) -> None:

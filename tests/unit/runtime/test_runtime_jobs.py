@@ -1,0 +1,124 @@
+"""Jobs: repeated while there is work, woken at once, and never dead because of a failure."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+
+from shared.runtime.jobs import FAILURE, Job, JobRunner, pause_after
+
+NEVER_BY_ITSELF_S = 3600.0
+
+
+@asynccontextmanager
+async def running(*jobs: Job) -> AsyncIterator[JobRunner]:
+    runner = JobRunner(jobs)
+    task = asyncio.create_task(runner.run())
+    await asyncio.sleep(0)
+    try:
+        yield runner
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+def stepping(answers: list[bool | Exception]) -> tuple[list[int], Callable[[], Awaitable[bool]]]:
+    """A step that follows a script and counts; after the script there is nothing to do."""
+    steps: list[int] = []
+
+    async def step() -> bool:
+        steps.append(len(steps))
+        answer = answers.pop(0) if answers else False
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return steps, step
+
+
+async def test_a_step_is_repeated_until_nothing_is_left() -> None:
+    """Work is not spread over ticks."""
+    steps, step = stepping([True, True, True])
+    async with running(Job("work", step, every_s=NEVER_BY_ITSELF_S)):
+        await until(lambda: len(steps) == 4)
+
+
+async def test_a_woken_job_does_not_wait_for_its_tick() -> None:
+    """What a transaction leaves to do is done now."""
+    steps, step = stepping([])
+    async with running(Job("work", step, every_s=NEVER_BY_ITSELF_S)) as runner:
+        await until(lambda: len(steps) == 1)
+        runner.wake({"work"})
+        await until(lambda: len(steps) == 2)
+
+
+async def test_a_wake_during_a_step_is_not_lost() -> None:
+    """The step may have looked before the work was there."""
+    steps: list[int] = []
+    looked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def step() -> bool:
+        steps.append(1)
+        looked.set()
+        await go_on.wait()
+        return False
+
+    async with running(Job("work", step, every_s=NEVER_BY_ITSELF_S)) as runner:
+        await looked.wait()
+        runner.wake({"work"})
+        go_on.set()
+        await until(lambda: len(steps) == 2)
+
+
+async def test_a_failing_step_is_tried_again_and_others_go_on() -> None:
+    """One broken job does not take the process down."""
+    failing, fail = stepping([ValueError("broken"), ValueError("broken")])
+    working, work = stepping([])
+    jobs = (Job("bad", fail, every_s=NEVER_BY_ITSELF_S), Job("good", work, every_s=0.001))
+    async with running(*jobs) as runner:
+        await until(lambda: len(failing) == 1)
+        for tries in (2, 3):
+            runner.wake({"bad"})
+            await until(lambda tries=tries: len(failing) == tries)  # type: ignore[misc]  # bound now
+        before = len(working)
+        await until(lambda: len(working) > before)
+
+
+async def test_running_steps_are_counted() -> None:
+    """`/activity` says whether the process is idle."""
+    go_on = asyncio.Event()
+
+    async def step() -> bool:
+        await go_on.wait()
+        return False
+
+    async with running(Job("work", step, every_s=NEVER_BY_ITSELF_S, concurrency=3)) as runner:
+        await until(lambda: runner.running == 3)
+        go_on.set()
+        await until(lambda: runner.running == 0)
+
+
+async def test_waking_an_unknown_job_is_a_programming_error() -> None:
+    """A misspelt name must not mean "some time later"."""
+    async with running() as runner:
+        with pytest.raises(RuntimeError, match="'reprize'"):
+            runner.wake({"reprize"})
+
+
+@pytest.mark.parametrize(
+    ("failures", "seconds"), [(0, 0.0), (1, 0.4), (2, 0.8), (5, 6.4), (6, 10.0), (10**6, 10.0)]
+)
+def test_the_pause_grows_and_stays_bounded(failures: int, seconds: float) -> None:
+    """After a week of failures as after a minute."""
+    assert pytest.approx(seconds) == pause_after(failures)
+    assert pause_after(failures) <= FAILURE.longest_s
