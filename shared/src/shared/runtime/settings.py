@@ -59,8 +59,16 @@ def load(settings_class: type[S]) -> S:
     try:
         return settings_class()
     except ValidationError as error:
-        lines = [f"{'.'.join(str(part) for part in e['loc'])}: {e['msg']}" for e in error.errors()]
-        raise SettingsError("\n".join(lines)) from error
+        lines = [f"{_variable(settings_class, e['loc'])}: {e['msg']}" for e in error.errors()]
+        raise SettingsError("\n".join(" ".join(line.split()) for line in lines)) from error
+
+
+def _variable(settings_class: type[ServiceSettings], location: tuple[int | str, ...]) -> str:
+    """The environment variable a person must correct."""
+    name = ".".join(str(part) for part in location)
+    if name in settings_class.model_fields:
+        return f"{settings_class.model_config['env_prefix']}{name}".upper()
+    return name or "settings"
 
 
 def _read_secret_files() -> None:
