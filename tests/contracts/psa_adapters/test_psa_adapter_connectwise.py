@@ -1,0 +1,164 @@
+"""The adapter suite on ConnectWise, and what only ConnectWise does."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from contracts.psa_adapter_suite import Bench, PsaAdapterSuite, wanted
+from psa_connector.clients.psa import Busy, Denied, Refused, Work
+from psa_connector.domain.additions import AdditionRules, draft_additions
+from psa_connector.domain.mapping import Place
+from psa_connector.domain.operations import Addition, AdditionClose, Product
+from psa_connector.domain.outcomes import Done, Drift, Write
+from psa_connector.domain.verdicts import judge
+from shared.kernel.clock import FrozenClock
+from support.psa_facts import alder_may, day
+from support.psa_world import CONNECTWISE_PRODUCTS, CONNECTWISE_SEED, NOW, simulators
+
+PLACE = Place("bench", "250", "7001")
+
+
+def works() -> tuple[Work, ...]:
+    drafts = draft_additions(
+        alder_may(), mapped=CONNECTWISE_PRODUCTS, still_open=(), rules=AdditionRules()
+    )
+    return tuple(
+        Work(f"bcs-bench{number}", PLACE, draft.operation) for number, draft in enumerate(drafts)
+    )
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    async with simulators(FrozenClock(NOW)) as running:
+
+        async def count() -> int:
+            return len(await running.additions())
+
+        recurring, *_, credit, _ = works()
+        assert isinstance(recurring.operation, Addition)
+        nothing = replace(recurring.operation, product=Product("x", "999"))
+        yield Bench(
+            vendor="connectwise",
+            vendors=running,
+            works=(recurring, credit),
+            write_paths=("/additions", "/additions"),
+            read_method="GET",
+            count=count,
+            unlike=replace(recurring, key="bcs-unlike", operation=nothing),
+        )
+
+
+class TestConnectWise(PsaAdapterSuite):
+    """Every rule of the suite."""
+
+    async def test_a_write_is_never_repeated_g3(self, bench: Bench) -> None:
+        """Both works go to one path: one of them is enough to count."""
+        await super().test_a_write_is_never_repeated_g3(
+            replace(bench, works=bench.works[:1], write_paths=bench.write_paths[:1])
+        )
+
+
+async def test_amounts_keep_their_digits_on_the_wire_g1(bench: Bench) -> None:
+    """22.55 leaves as 22.55, not as the nearest binary fraction."""
+    async with bench.client() as client:
+        for work in bench.works:
+            await client.write(work, await wanted(client, work))
+
+    bodies = [c["request_body"] for c in await bench.vendors.calls("connectwise", "POST", "")]
+    assert '"unitPrice":22.55,' in bodies[0]
+    assert '"unitPrice":-19.54,' in bodies[1]
+
+
+async def test_a_close_is_compared_not_believed_c11(bench: Bench) -> None:
+    """The returned record shows the last day, and the next look proves it."""
+    async with bench.client() as client:
+        written = await client.write(bench.works[0], Write())
+        close = Work(
+            "bcs-close", PLACE, AdditionClose("intent", day("2026-05-31")),
+            closes=written.external_id,
+        )  # fmt: skip
+        await client.write(close, await wanted(client, close))
+
+        assert judge(close.operation, await client.observe(close)) == Done(written.external_id)
+        assert isinstance(
+            judge(bench.works[0].operation, await client.observe(bench.works[0])), Done
+        )
+
+
+async def test_a_patch_that_did_nothing_is_refused_c11(bench: Bench) -> None:
+    """200 with the old record: the false success of the vendor's PATCH."""
+    async with bench.client() as client:
+        written = await client.write(bench.works[0], Write())
+        close = Work(
+            "bcs-close", PLACE, AdditionClose("intent", day("2026-05-31")),
+            closes=written.external_id,
+        )  # fmt: skip
+        unchanged = {"id": int(written.external_id)}
+        await bench.vendors.fault(
+            "connectwise", "PATCH", "/additions/", "status", status=200, body=unchanged
+        )
+        with pytest.raises(Refused):
+            await client.write(close, Write())
+
+
+async def test_a_changed_record_is_told_field_by_field(bench: Bench) -> None:
+    """Price and quantity edited by a person."""
+    async with bench.client() as client:
+        written = await client.write(bench.works[0], Write())
+        edit = {
+            "kind": "addition",
+            "id": int(written.external_id),
+            "set": {"unitPrice": 23, "quantity": 40},
+        }
+        await bench.vendors.control("connectwise", "POST", "/edit", edit)
+        verdict = judge(bench.works[0].operation, await client.observe(bench.works[0]))
+
+    assert isinstance(verdict, Drift)
+    assert "unitPrice is 23, not 22.55" in verdict.block.detail
+    assert "quantity is 40, not 43" in verdict.block.detail
+
+
+async def test_lists_are_read_to_their_end_g4(bench: Bench) -> None:
+    """More additions than a page holds; ours is found among them."""
+    others = [
+        {"id": 20_000 + n, "agreementId": 7001, "product": {"id": 501}, "quantity": 1}
+        for n in range(1_200)
+    ]
+    seed = {**CONNECTWISE_SEED, "custom_fields": [], "additions": others}
+    await bench.vendors.seed("connectwise", seed)
+    async with bench.client() as client:
+        await client.write(bench.works[0], await wanted(client, bench.works[0]))
+        seen = judge(bench.works[0].operation, await client.observe(bench.works[0]))
+
+    assert isinstance(seen, Done)
+
+
+async def test_an_unknown_company_is_denied_g8(bench: Bench) -> None:
+    """companyinfo answers null."""
+    async with bench.client(company_id="nobody") as client:
+        with pytest.raises(Denied):
+            await client.observe(bench.works[0])
+
+
+async def test_a_record_in_use_is_busy_g3(bench: Bench) -> None:
+    """409 while an invoice run holds the agreement: later, not never."""
+    hold = {"agreement": 7001, "hold": True}
+    await bench.vendors.control("connectwise", "POST", "/invoice-run", hold)
+    async with bench.client() as client:
+        with pytest.raises(Busy):
+            await client.write(bench.works[0], Write())
+
+
+async def test_the_codebase_is_asked_again_after_a_404_g4(bench: Bench) -> None:
+    """An upgrade between two calls."""
+    async with bench.client() as client:
+        await wanted(client, bench.works[0])
+        await bench.vendors.control("connectwise", "PATCH", "/tenant", {"codebase": "v2026_1/"})
+        await client.write(bench.works[0], Write())
+
+    (addition,) = await bench.vendors.additions()
+    assert addition["unitPrice"] == Decimal("22.55")
