@@ -16,18 +16,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import asyncpg
+import psutil
 import pytest
 
 from shared.runtime import migrate
 from shared.runtime.postgres import schema_of
 from stack.home import Home
 from stack.keyring import Keyring
+from stack.pid_files import PidFiles
 from stack.ports import free_base
 from stack.postgres import THROWAWAY, Cluster
 from stack.processes import Supervisor
 from stack.roles import Access, ensure_database, provision
 from support.shared_broker import SharedBroker
 
+_PREFIX = "tieout-postgres-"
 _TRAVERSABLE = 0o711  # as root, Postgres runs as another user
 
 
@@ -105,9 +108,19 @@ FreshDatabase = Callable[[str], Awaitable[ServiceDatabase]]
 
 
 def _reachable_directory() -> Path:
-    directory = Path(tempfile.mkdtemp(prefix="tieout-postgres-"))
+    _sweep()
+    directory = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
     directory.chmod(_TRAVERSABLE)
     return directory
+
+
+def _sweep() -> None:
+    """End and remove what test processes left that were killed before they could."""
+    for directory in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
+        owner = directory.name.removeprefix(_PREFIX).partition("-")[0]
+        if owner.isdecimal() and not psutil.pid_exists(int(owner)):
+            PidFiles(directory / "home" / "pids").stop_leftovers()
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

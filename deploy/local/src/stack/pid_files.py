@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +18,7 @@ import psutil
 from stack.children import Child
 
 _SAME_INSTANT_S = 1.0
+_POLL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,12 @@ class Entry:
             return process if is_same and process.status() != psutil.STATUS_ZOMBIE else None
         except psutil.NoSuchProcess:
             return None
+
+    def send(self, signal_number: signal.Signals) -> None:
+        process = self.process
+        if process is not None:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(signal_number)
 
 
 class PidFiles:
@@ -75,13 +84,23 @@ class PidFiles:
 
     def stop_leftovers(self, *, within_s: float = 15) -> list[str]:
         """End what a supervisor that was itself killed left running; returns the names."""
-        left = [(entry, p) for entry in self.entries() if (p := entry.process) is not None]
-        for entry, process in left:
-            process.send_signal(signal.Signals(entry.stop_signal))
-        _, stubborn = psutil.wait_procs([p for _, p in left], timeout=within_s)
-        for process in stubborn:
-            process.kill()
-        psutil.wait_procs(stubborn, timeout=within_s)
+        left = [entry for entry in self.entries() if entry.process is not None]
+        for entry in left:
+            entry.send(signal.Signals(entry.stop_signal))
+        if not _all_over(left, within_s):
+            for entry in left:
+                entry.send(signal.SIGKILL)
+            _all_over(left, within_s)
         for entry in self.entries():
             self.remove(entry.name)
-        return [entry.name for entry, _ in left]
+        return [entry.name for entry in left]
+
+
+def _all_over(entries: Sequence[Entry], within_s: float) -> bool:
+    """Wait for the end. A zombie counts as over: its own parent may be slow to notice."""
+    deadline = time.monotonic() + within_s
+    while any(entry.process is not None for entry in entries):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_S)
+    return True
