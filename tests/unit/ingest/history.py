@@ -1,15 +1,18 @@
-"""A provider in a few lines: subscriptions that change, and what it tells about each change."""
+"""A provider in a few lines: a subscription that changes, its records, and who mirrors it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ingest.domain.audit_records import AuditRecord, read_audit_record
-from ingest.domain.snapshots import Snapshot, read_snapshot
+from ingest.domain.chains import Link
+from ingest.domain.changes import Chain, Detection, Known, Step, build_chain
+from ingest.domain.snapshots import Snapshot, State, read_snapshot
+from shared.contracts.ingest import ChangeKind
 
 CUSTOMER = "0c39d6d5-c70d-4c55-bc02-f620844f3fd1"
 SUBSCRIPTION = "3f0c1a52-0000-4000-8000-000000000001"
@@ -89,3 +92,54 @@ class Provider:
 
     def snapshot(self) -> Snapshot:
         return snapshot_of(self.current)
+
+
+@dataclass
+class Mirror:
+    """What the store keeps between two looks."""
+
+    start: State | None = None
+    started_at: datetime = START
+    steps: list[Step] = field(default_factory=list)
+
+    @property
+    def known(self) -> Known | None:
+        if self.start is None:
+            return None
+        later = [s for s in self.steps if s.before is not None]
+        published = tuple(Link(at_of(s), s.before, s.after) for s in later)
+        applied = frozenset(s.record.key for s in self.steps if s.record)
+        return Known(self.start, self.started_at, published, applied)
+
+    def look(self, provider: Provider, visible: Sequence[AuditRecord], **how: Any) -> Chain:
+        snapshot = provider.snapshot()
+        detection = Detection(how.pop("at", provider.now), **how)
+        chain = build_chain(self.known, visible, snapshot, detection)
+        if self.start is None:
+            first = chain.steps[0] if chain.steps else None
+            self.start = first.after if first else snapshot.state
+            self.started_at = first.effective_at if first else detection.observed_at
+        self.steps += chain.steps
+        return chain
+
+    @property
+    def facts(self) -> list[tuple[Any, ...]]:
+        """What was published, in an order that does not depend on when it was found."""
+        return sorted(
+            (s.effective_at, s.kind, s.quantity_before, s.after.quantity, s.record and s.record.key)
+            for s in self.steps
+        )
+
+
+def at_of(step: Step) -> datetime:
+    return step.record.at if step.record else step.effective_at
+
+
+def opened(provider: Provider) -> Mirror:
+    mirror = Mirror()
+    mirror.look(provider, ())
+    return mirror
+
+
+def told(steps: Sequence[Step]) -> list[tuple[ChangeKind, int, int]]:
+    return [(s.kind, s.quantity_before, s.after.quantity) for s in steps]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
@@ -13,9 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.domain.audit_records import AuditRecord
-from ingest.domain.chains import Link
 from ingest.domain.changes import (
-    Chain,
     Detection,
     Known,
     Step,
@@ -23,68 +19,22 @@ from ingest.domain.changes import (
     change_id_of,
     kind_of,
 )
-from ingest.domain.snapshots import GONE, Snapshot, State
+from ingest.domain.snapshots import GONE
 from shared.contracts.ingest import ChangeKind
 from unit.ingest.history import (
     START,
     SUBSCRIPTION,
+    Mirror,
     Provider,
+    at_of,
+    opened,
     record_of,
     resource,
     snapshot_of,
+    told,
 )
 
 HOUR = timedelta(hours=1)
-
-
-@dataclass
-class Mirror:
-    """What the store keeps between two looks."""
-
-    start: State | None = None
-    started_at: datetime = START
-    steps: list[Step] = field(default_factory=list)
-
-    @property
-    def known(self) -> Known | None:
-        if self.start is None:
-            return None
-        later = [s for s in self.steps if s.before is not None]
-        published = tuple(Link(at_of(s), s.before, s.after) for s in later)
-        applied = frozenset(s.record.key for s in self.steps if s.record)
-        return Known(self.start, self.started_at, published, applied)
-
-    def look(self, provider: Provider, visible: Sequence[AuditRecord], **how: Any) -> Chain:
-        snapshot = provider.snapshot()
-        detection = Detection(how.pop("at", provider.now), **how)
-        chain = build_chain(self.known, visible, snapshot, detection)
-        if self.start is None:
-            first = chain.steps[0] if chain.steps else None
-            self.start = first.after if first else snapshot.state
-            self.started_at = first.effective_at if first else detection.observed_at
-        self.steps += chain.steps
-        return chain
-
-    @property
-    def facts(self) -> set[tuple[Any, ...]]:
-        return {
-            (s.kind, s.quantity_before, s.after.quantity, s.effective_at, s.record and s.record.key)
-            for s in self.steps
-        }
-
-
-def at_of(step: Step) -> datetime:
-    return step.record.at if step.record else step.effective_at
-
-
-def opened(provider: Provider) -> Mirror:
-    mirror = Mirror()
-    mirror.look(provider, ())
-    return mirror
-
-
-def told(steps: Sequence[Step]) -> list[tuple[ChangeKind, int, int]]:
-    return [(s.kind, s.quantity_before, s.after.quantity) for s in steps]
 
 
 def test_two_changes_seen_at_once_become_two_steps_with_their_own_times() -> None:
@@ -336,88 +286,6 @@ def test_a_step_is_called_what_a_person_would_call_it(
     assert new.quantity == quantity
 
 
-def purchase_record(seats: int, at: datetime) -> AuditRecord:
-    order = {
-        "id": "o1",
-        "billingCycle": "monthly",
-        "lineItems": [
-            {"LineItemNumber": 0, "SubscriptionId": SUBSCRIPTION.upper(), "Quantity": seats,
-             "OfferId": "CFQ7TTC0LCHC:0002:CFQ7TTC0K5NR", "TransactionType": "new"}
-        ],
-    }  # fmt: skip
-    return record_of("buy", at, None, order, operation="create_order", resource_type="order")
-
-
-def test_a_subscription_found_on_the_first_sync_opens_with_its_running_term() -> None:
-    """It was there before us: no purchase, no proration."""
-    chain = Mirror().look(Provider(), ())
-
-    [step] = chain.steps
-    assert (step.kind, step.quantity_before, step.after.quantity) == (ChangeKind.OPENING, 0, 40)
-    assert (step.effective_at, step.record) == (datetime(2025, 10, 1, tzinfo=UTC), None)
-
-
-def test_an_opening_is_dated_before_the_changes_that_records_still_show() -> None:
-    """First sync on the 20th, changes on the 14th and 18th: opening with 40, then both changes."""
-    provider = Provider()
-    provider.change(timedelta(days=13), quantity=45)
-    provider.change(timedelta(days=4), quantity=43)
-
-    chain = Mirror().look(provider, provider.records, at=START + timedelta(days=20))
-
-    changed = ChangeKind.QUANTITY_CHANGED
-    assert told(chain.steps) == [(ChangeKind.OPENING, 0, 40), (changed, 40, 45), (changed, 45, 43)]
-
-
-def test_a_purchase_with_its_record_is_dated_by_the_record() -> None:
-    """Also when the account was never synced."""
-    bought = purchase_record(40, START + HOUR)
-    provider = Provider(now=START + 2 * HOUR)
-
-    chain = Mirror().look(provider, [bought])
-
-    [step] = chain.steps
-    assert (step.kind, step.after.quantity) == (ChangeKind.PURCHASED, 40)
-    assert (step.effective_at, step.record) == (bought.at, bought)
-
-
-def test_a_purchase_cancelled_before_we_looked_is_two_steps() -> None:
-    """The provider charges for the days in between, so both must be known."""
-    provider = Provider(resource(quantity=6, creationDate="2026-04-01T01:00:00Z",
-                                 effectiveStartDate="2026-04-01T00:00:00Z"))  # fmt: skip
-    bought = purchase_record(6, START + HOUR)
-    provider.change(timedelta(days=2), status="deleted")
-
-    chain = Mirror().look(provider, [bought, *provider.records])
-
-    assert told(chain.steps) == [(ChangeKind.PURCHASED, 0, 6), (ChangeKind.CANCELLED, 6, 0)]
-
-
-def test_a_purchase_without_a_record_is_dated_by_its_creation() -> None:
-    """Created after our first look at the account, so it is news."""
-    provider = Provider(resource(creationDate="2026-04-05T10:00:00.1234567Z"))
-
-    chain = Mirror().look(provider, (), history_begins=START, at=START + timedelta(days=9))
-
-    [step] = chain.steps
-    assert step.kind is ChangeKind.PURCHASED
-    assert step.effective_at == datetime(2026, 4, 5, 10, 0, 0, 123456, tzinfo=UTC)
-
-
-def test_what_was_over_before_we_looked_has_no_history() -> None:
-    """An ended subscription without records is mirrored and nothing else."""
-    chain = Mirror().look(Provider(resource(status="deleted")), ())
-
-    assert chain.steps == ()
-
-
-def test_usage_based_subscriptions_have_no_seat_history() -> None:
-    """An Azure plan is charged by its usage."""
-    chain = Mirror().look(Provider(resource(billingType="usage", unitType="Usage-based")), ())
-
-    assert chain.steps == ()
-
-
 @given(
     seats=st.lists(st.integers(38, 44), min_size=1, max_size=5),
     looks=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), max_size=8),
@@ -514,14 +382,6 @@ def _moves(record: AuditRecord) -> bool:
     assert touch.before is not None
     assert touch.after is not None
     return bool(touch.before["Status"] != touch.after["Status"])
-
-
-def test_snapshots_of_other_shapes_are_not_needed_to_compare() -> None:
-    """A renewal date with seven digits equals the one without."""
-    plain: Snapshot = snapshot_of(resource(effectiveStartDate="2025-10-01T00:00:00"))
-    digits = snapshot_of(resource(effectiveStartDate="2025-10-01T00:00:00.0000000Z"))
-
-    assert plain.state == digits.state
 
 
 def test_a_change_id_depends_on_its_evidence_only() -> None:

@@ -139,3 +139,11 @@ def test_a_state_survives_being_stored() -> None:
     state = snapshot_of(NCE).state
 
     assert state_from_json(state_to_json(state)) == state
+
+
+def test_digits_of_a_time_do_not_make_another_state() -> None:
+    """A term start with seven digits equals the one without."""
+    plain = snapshot_of({**NCE, "effectiveStartDate": "2025-06-01T00:00:00"})
+    digits = snapshot_of({**NCE, "effectiveStartDate": "2025-06-01T00:00:00.0000000Z"})
+
+    assert plain.state == digits.state
