@@ -1,7 +1,8 @@
 """Entries of the License Change Log: what a PSA has to be told about a change, once and for ever.
 
-What existed before we looked, and updates that move neither seats nor price, make no entry. A
-change of product makes two: the old product loses its units, the new one gains them.
+The first sight of a subscription is an entry, too: a PSA compares it with what it holds. Updates
+that move neither seats nor price make none. A change of product makes two: the old product loses
+its units, the new one gains them.
 """
 
 from __future__ import annotations
@@ -63,6 +64,15 @@ def entries(
         priced.price_changed,
     )  # fmt: skip
     return [_entry(contract, step, part, prorations)]
+
+
+def opening_entry(
+    contract: ContractChanged, step: Step, state: State, price: UnitPrice
+) -> LicenceChangeRated:
+    """What a contract begins with: `state`, from the contract's first day or the first sight."""
+    part = _Part("", state, price, 0, state.quantity)
+    entry = _entry(contract, step, part, {})
+    return entry.model_copy(update={"effective_on": max(step.day, contract.starts_on)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
@@ -24,7 +24,7 @@ from rating.domain.cycles import (
 )
 from rating.domain.desired import Desired, Draft, Hold, charge_id
 from rating.domain.licence_log import Leg, Priced
-from rating.domain.ownership import owner_of_change, owner_of_cycle
+from rating.domain.ownership import owner_of_change, owner_of_cycle, owner_of_opening
 from rating.domain.pricing import PriceBook, UnitPrice, licence_price
 from rating.domain.proration import Coefficient, rest_of_cycle, whole_cycle
 from rating.domain.timeline import State, Step, Timeline
@@ -58,7 +58,10 @@ def licence_charges(terms: Terms, timeline: Timeline) -> Desired:
         for state in timeline.terms:
             _recurring(draft, terms, timeline, state, terms.through)
     for step in timeline.steps:
-        _change(draft, terms, step)
+        if step.change.kind is ChangeKind.OPENING:
+            _opening(draft, terms, timeline, step)
+        else:
+            _change(draft, terms, step)
     if not timeline.impossible:
         return draft.done()
     waits = Draft(held=draft.held | {charge.charge_id for charge in draft.charges})
@@ -113,13 +116,30 @@ def _is_ours(terms: Terms, subscription_id: str, start: date) -> bool:
     return owner is not None and owner.contract_id == terms.contract.contract_id
 
 
+def _opening(draft: Draft, terms: Terms, timeline: Timeline, step: Step) -> None:
+    """What was there before we looked is no change to be prorated. PSAs are told what the contract
+    begins with, which is what was there on the day before it where that was later."""
+    contract = terms.contract
+    owner = owner_of_opening(terms.siblings, timeline.subscription_id, step.day)
+    if owner is None or owner.contract_id != contract.contract_id:
+        return
+    state = step.after
+    if step.day < contract.starts_on:
+        state = timeline.on(contract.starts_on - timedelta(days=1))
+    try:
+        price = terms.price(state)
+    except Held as held:
+        draft.hold(Hold.of(held, object=_object(timeline), key=state.product.key))
+        return
+    if state.quantity > 0:
+        draft.entries.append(licence_log.opening_entry(contract, step, state, price))
+
+
 def _change(draft: Draft, terms: Terms, step: Step) -> None:
     change, contract = step.change, terms.contract
     owner = owner_of_change(terms.siblings, change.subscription_id, step.day)
     if owner is None or owner.contract_id != contract.contract_id:
         return
-    if change.kind is ChangeKind.OPENING:
-        return  # what was there before we looked is not a change
     try:
         priced = _priced(terms, step)
         made = [(leg.name, _proration(terms, step, leg)) for leg in priced.legs]

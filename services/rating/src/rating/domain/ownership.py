@@ -28,6 +28,17 @@ def owner_of_cycle(
     return _owner(contracts, subscription_id, start, lambda contract: contract.billed_through)
 
 
+def owner_of_opening(
+    contracts: Iterable[ContractChanged], subscription_id: str, day: date
+) -> ContractChanged | None:
+    """The contract that takes over a subscription that was there on `day`: the first that has it
+    from then on."""
+    known = list(contracts)
+    days = {max(day, contract.starts_on) for contract in known if covers(contract, subscription_id)}
+    owners = (owner_of_change(known, subscription_id, first) for first in sorted(days))
+    return next((owner for owner in owners if owner is not None), None)
+
+
 def is_before_all(
     contracts: Iterable[ContractChanged], subscription_id: str | None, day: date
 ) -> bool:
