@@ -1,8 +1,9 @@
 """The hash-chained audit trail: written in the transaction of the change, published to the bus.
 
 `hash = SHA-256(prev_hash ‖ canonical JSON of the record)`; canonical means sorted keys, no white
-space, UTF-8, numbers as strings. A chain has no gaps: `seq` counts from 1 and the row of
-`audit_head` is locked while a link is added.
+space, UTF-8, fractional numbers as strings. A chain has no gaps: `seq` counts from 1 and the row of
+`audit_head` is locked while a link is added. Who can rewrite the whole chain and its head still
+meets the copies that were published.
 """
 
 from __future__ import annotations
@@ -32,6 +33,15 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 """
 READ_CHAIN = "SELECT * FROM audit WHERE seq > $1 ORDER BY seq LIMIT 1000"
 READ_HEAD = "SELECT seq, hash FROM audit_head"
+PUBLISHED_OTHERWISE = """
+WITH published AS MATERIALIZED (
+    SELECT convert_from(value, 'UTF8')::jsonb AS copy FROM outbox
+    WHERE topic LIKE 'tieout.%.audit.v1' AND value IS NOT NULL
+)
+SELECT min((copy ->> 'seq')::bigint)
+FROM published LEFT JOIN audit ON seq = (copy ->> 'seq')::bigint
+WHERE hash IS DISTINCT FROM copy ->> 'hash'
+"""
 LIST_RECORDS = """
 SELECT * FROM audit
 WHERE ($1::text IS NULL OR object = $1)
@@ -110,7 +120,11 @@ async def append(
 
 
 async def verify(reader: Reader) -> Verdict:
-    """Walk the whole chain from its beginning and compare its end with the head."""
+    """Walk the whole chain from its beginning; compare it with its head and its published copies.
+
+    `reader` must see one state of the database throughout (`Database.snapshot`): records that are
+    added meanwhile would look like tampering.
+    """
     seq, previous = 0, GENESIS
     async for row in _chain(reader):
         expected = seq + 1
@@ -121,9 +135,22 @@ async def verify(reader: Reader) -> Verdict:
         if _digest(previous, {name: row[name] for name in _HASHED}) != row["hash"]:
             return Verdict(seq, expected, f"record {expected} was altered")
         seq, previous = expected, row["hash"]
+    return await _compare(reader, seq, previous)
+
+
+async def _compare(reader: Reader, seq: int, last_hash: str) -> Verdict:
+    """A chain that is consistent in itself may still be another one than was written."""
     head = await reader.fetchrow(READ_HEAD)
-    if head is None or head["seq"] != seq or head["hash"] != previous:
-        return Verdict(seq, seq + 1, f"the trail ends at record {seq}, its head says otherwise")
+    if head is None or head["seq"] > seq:
+        return Verdict(seq, seq + 1, f"record {seq + 1} is missing at the end")
+    other = await reader.fetchval(PUBLISHED_OTHERWISE)
+    if other is not None:
+        return Verdict(seq, other, f"record {other} is not the one that was published")
+    if head["seq"] < seq:
+        added = head["seq"] + 1
+        return Verdict(seq, added, f"record {added} was added behind the head")
+    if head["hash"] != last_hash:
+        return Verdict(seq, seq, f"record {seq} is not the one the head names")
     return Verdict(seq, None, None)
 
 
@@ -158,8 +185,18 @@ def _fields(seq: int, entry: Entry, context: Context) -> dict[str, Any]:
 
 def _jsonable(value: JsonValue) -> JsonValue:
     """What jsonb will give back, so that the digest of a stored record can be repeated."""
-    plain: JsonValue = orjson.loads(orjson.dumps(value, default=str))
-    return plain
+    return _without_fractions(orjson.loads(orjson.dumps(value, default=str)))
+
+
+def _without_fractions(value: JsonValue) -> JsonValue:
+    """jsonb spells 1e16 and -0.0 its own way; text stays as it is."""
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, dict):
+        return {name: _without_fractions(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_fractions(inner) for inner in value]
+    return value
 
 
 def _digest(previous: str, fields: dict[str, Any]) -> str:

@@ -83,7 +83,7 @@ def router(database: Database, handlers: Handlers) -> APIRouter:
     @routes.post("/audit:verify", operation_id="audit.verify")
     async def verify_audit(caller: Reads) -> dict[str, Any]:
         """Recompute the hash chain; names the first record that does not hold."""
-        async with database.read() as reader:
+        async with database.snapshot() as reader:
             verdict = await audit.verify(reader)
         if verdict.intact:
             telemetry.AUDIT_VERIFIED.set_to_current_time()

@@ -102,8 +102,16 @@ class Transaction(Reader):
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """Undo what happens inside, and only that, when it raises."""
-        async with self._connection.transaction():
-            yield
+        records, ordinal = len(self._audit), self._ordinal
+        published, jobs = self.commit.published, set(self.commit.jobs)
+        try:
+            async with self._connection.transaction():
+                yield
+        except BaseException:
+            del self._audit[records:]
+            self._ordinal = ordinal
+            self.commit.published, self.commit.jobs = published, jobs
+            raise
 
     async def publish(
         self, event: Event, *, id: str | None = None, occurred_at: datetime | None = None
@@ -249,6 +257,15 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Reader]:
         async with self.pool.acquire() as connection:
+            yield Reader(connection, self.clock.now())
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Reader]:
+        """Like `read`, but everything read inside is of one moment, however long it takes."""
+        async with (
+            self.pool.acquire() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
             yield Reader(connection, self.clock.now())
 
     @asynccontextmanager
