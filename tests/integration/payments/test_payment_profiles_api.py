@@ -86,3 +86,19 @@ async def test_an_account_without_a_profile(world: Collection) -> None:
     answer = await world.ours.http.get("/v1/profiles/nobody")
 
     assert (answer.status_code, answer.json()["code"]) == (404, "profile_unknown")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/attempts?invoice_id=%00",
+        "/v1/attempts?account_id=%00",
+        "/v1/attempts/a%00",
+        "/v1/profiles/a%00",
+    ],
+)
+async def test_control_characters_are_refused(world: Collection, path: str) -> None:
+    """The database cannot store them, so they never reach it."""
+    answer = await world.ours.http.get(path)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "request_invalid")

@@ -198,7 +198,17 @@ async def test_any_active_secret_is_believed(world: Collection) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"[]", b"{", b'{"id": "evt_1"}', b'{"id":"e","type":"t","created":1e99,"data":{}}'],
+    [
+        b"",
+        b"[]",
+        b"{",
+        b'{"id": "evt_1"}',
+        b'{"id":"e","type":"t","created":1e99,"data":{"object":{}}}',
+        b'{"id":"e","type":"t","created":99999999999999,"data":{"object":{}}}',
+        b'{"id":"e\\u0000","type":"t","created":1,"data":{"object":{}}}',
+        b'{"id":"e\\ud800","type":"t","created":1,"data":{"object":{}}}',
+        b"\xff\xfe",
+    ],
 )
 async def test_a_signed_body_that_is_no_event_is_refused(world: Collection, body: bytes) -> None:
     """Never a crash, whatever is signed."""

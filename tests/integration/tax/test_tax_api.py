@@ -54,6 +54,9 @@ async def test_repeating_a_rate_makes_no_version(tax: InProcess) -> None:
         ({"rate": "-0.01"}, 422, "request_invalid"),
         ({"rate": "NaN"}, 422, "request_invalid"),
         ({"category": ""}, 422, "request_invalid"),
+        ({"name": "Sales\x00tax"}, 422, "request_invalid"),
+        ({"valid_from": 0}, 422, "request_invalid"),
+        ({"valid_from": "0001-01-01"}, 422, "request_invalid"),
         ({"colour": "red"}, 422, "request_invalid"),
         ({"category": "usage"}, 409, "rate_id_taken"),
     ],
@@ -131,3 +134,13 @@ async def test_an_unknown_invoice_is_not_found(tax: InProcess) -> None:
     answer = await tax.http.get("/v1/determinations/inv-unknown")
 
     assert (answer.status_code, answer.json()["code"]) == (404, "determination_unknown")
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/determinations/a%00b", "/v1/rates?jurisdiction=%00", "/v1/rates?category=%00"]
+)
+async def test_control_characters_are_refused(tax: InProcess, path: str) -> None:
+    """The database cannot store them, so they never reach it."""
+    answer = await tax.http.get(path)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "request_invalid")

@@ -32,8 +32,20 @@ def _exact(value: object) -> object:
     return value
 
 
+def _text(value: object) -> object:
+    """A number would be taken for seconds since 1970."""
+    if not isinstance(value, str | date):
+        raise ValueError("send a date as a string")
+    return value
+
+
+_PRINTABLE = r"^[^\x00-\x1f\x7f]{1,200}$"  # the database stores no NUL, people read no controls
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 RateId = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+Printable = Annotated[str, StringConstraints(pattern=_PRINTABLE, strip_whitespace=True)]
+PrintablePath = Annotated[str, Path(pattern=_PRINTABLE)]
+PrintableQuery = Annotated[str | None, Query(pattern=_PRINTABLE)]
+Day = Annotated[date, BeforeValidator(_text), Field(ge=date(1900, 1, 1), le=date(2199, 12, 31))]
 Fraction = Annotated[Exact, BeforeValidator(_exact), Field(ge=0, le=1, max_digits=20)]
 
 
@@ -57,9 +69,9 @@ class RateBody(BaseModel):
 
     jurisdiction: Code
     category: Code
-    name: Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True)]
+    name: Printable
     rate: Fraction
-    valid_from: date
+    valid_from: Day
 
 
 class RateRow(BaseModel):
@@ -96,8 +108,8 @@ def _rates(database: Database, shipped: Shipped) -> APIRouter:
     @routes.get("/rates", operation_id="rates.list")
     async def list_rates(
         caller: Reads,
-        jurisdiction: str | None = None,
-        category: str | None = None,
+        jurisdiction: PrintableQuery = None,
+        category: PrintableQuery = None,
         limit: Limit = 50,
         cursor: CursorParam = None,
     ) -> dict[str, Any]:
@@ -122,7 +134,7 @@ def _answers(database: Database) -> APIRouter:
 
     @routes.get("/determinations/{invoice_id}", operation_id="determinations.get")
     async def get_determination(
-        invoice_id: str,
+        invoice_id: PrintablePath,
         caller: Reads,
         revision: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
     ) -> dict[str, Any]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict
 
+from payments.api.fields import Key, KeyPath, KeyQuery
 from payments.handlers import charges, outcomes
 from payments.store import attempts
 from shared.kernel.errors import Conflict, Invalid, NotFound
@@ -25,15 +26,13 @@ from shared.runtime.web import (
     page,
 )
 
-Id = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-
 
 class AttemptBody(BaseModel):
     """Which invoice to collect."""
 
     model_config = ConfigDict(extra="forbid")
 
-    invoice_id: Id
+    invoice_id: Key
 
 
 def router(database: Database) -> APIRouter:
@@ -57,8 +56,8 @@ def router(database: Database) -> APIRouter:
     @routes.get("/attempts", operation_id="attempts.list")
     async def list_attempts(
         caller: Reads,
-        invoice_id: str | None = None,
-        account_id: str | None = None,
+        invoice_id: KeyQuery = None,
+        account_id: KeyQuery = None,
         limit: Limit = 50,
         cursor: CursorParam = None,
     ) -> dict[str, Any]:
@@ -76,7 +75,7 @@ def router(database: Database) -> APIRouter:
         return page([_attempt(row) for row in rows], next_cursor=more)
 
     @routes.get("/attempts/{attempt_id}", operation_id="attempts.get")
-    async def get_attempt(attempt_id: str, caller: Reads) -> dict[str, Any]:
+    async def get_attempt(attempt_id: KeyPath, caller: Reads) -> dict[str, Any]:
         """One attempt."""
         async with database.read() as reader:
             return _attempt(_known(await attempts.find(reader, attempt_id), attempt_id))
@@ -87,7 +86,7 @@ def router(database: Database) -> APIRouter:
 
 def _add_check(routes: APIRouter, database: Database) -> None:
     @routes.post("/attempts/{attempt_id}:check", operation_id="attempts.check", status_code=202)
-    async def check_attempt(attempt_id: str, caller: Operates) -> dict[str, Any]:
+    async def check_attempt(attempt_id: KeyPath, caller: Operates) -> dict[str, Any]:
         """Look at the provider for the outcome of an attempt now. Nothing is charged anew."""
         async with database.transaction(actor=caller.subject) as tx:
             _known(await attempts.find(tx, attempt_id), attempt_id)

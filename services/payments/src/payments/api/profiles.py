@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
+from payments.api.fields import KeyPath
 from payments.domain.profiles import Profile, new_profile
 from payments.handlers import charges
 from payments.store import billing
@@ -14,7 +15,6 @@ from shared.kernel.errors import NotFound
 from shared.runtime.postgres import Database
 from shared.runtime.web import Operates, Reads
 
-AccountId = Annotated[str, Path(min_length=1, max_length=200)]
 Token = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 
 
@@ -56,7 +56,7 @@ def router(database: Database) -> APIRouter:
 
     @routes.put("/profiles/{account_id}", operation_id="profiles.put")
     async def put_profile(
-        account_id: AccountId, body: ProfileBody, caller: Operates
+        account_id: KeyPath, body: ProfileBody, caller: Operates
     ) -> ProfileAnswer:
         """How an account pays from now on. Invoices that are final already are not charged by it;
         POST /v1/attempts does that."""
@@ -65,7 +65,7 @@ def router(database: Database) -> APIRouter:
             return _profile(await charges.keep_profile(tx, profile))
 
     @routes.get("/profiles/{account_id}", operation_id="profiles.get")
-    async def get_profile(account_id: AccountId, caller: Reads) -> ProfileAnswer:
+    async def get_profile(account_id: KeyPath, caller: Reads) -> ProfileAnswer:
         """The tokens an account pays with."""
         async with database.read() as reader:
             profile = await billing.find_profile(reader, account_id)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, StringConstraints, ValidationError
+from pydantic import BaseModel, ValidationError
 
+from payments.api.fields import Key
 from payments.domain.signature import verify
 from payments.handlers import webhooks
 from payments.store.billing import ProviderEvent
@@ -21,15 +21,19 @@ from shared.runtime.postgres import Database
 
 WEBHOOK_MAX_BYTES = 262_144
 
-Id = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+class EventMetadata(BaseModel):
+    """What we put into the metadata of a payment."""
+
+    attempt_id: Key | None = None
 
 
 class EventObject(BaseModel):
     """The object of a webhook; only its identity is used."""
 
-    id: str | None = None
+    id: Key | None = None
     object: str | None = None
-    metadata: dict[str, str] | None = None
+    metadata: EventMetadata | None = None
 
 
 class EventData(BaseModel):
@@ -39,8 +43,8 @@ class EventData(BaseModel):
 class EventBody(BaseModel):
     """The part of a Stripe event that says where to look."""
 
-    id: Id
-    type: Id
+    id: Key
+    type: Key
     created: int
     data: EventData
 
@@ -93,7 +97,7 @@ def _event(body: bytes) -> ProviderEvent:
         event_id=parsed.id,
         type=parsed.type,
         payment_id=about.id if about.object == "payment_intent" else None,
-        attempt_id=(about.metadata or {}).get("attempt_id"),
+        attempt_id=None if about.metadata is None else about.metadata.attempt_id,
         body_sha256=sha256_hex(body),
         occurred_at=occurred_at,
     )
