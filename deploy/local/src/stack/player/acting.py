@@ -251,7 +251,7 @@ def _focus_line(names: Names, usage: Usage, customer: str, row: FocusRow) -> dic
         "chargeType": "tax" if row.category == "tax" else "new",
         "quantity": row.quantity,
         "unitPrice": row.unit_price,
-        "effectiveUnitPrice": row.unit_price,
+        "effectiveUnitPrice": row.effective_unit_price,
         "rateOfPartnerEarnedCredit": Decimal(0),
         "pricingPreTaxTotal": row.billed,
         "billingPreTaxTotal": row.billed,

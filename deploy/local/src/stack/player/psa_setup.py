@@ -237,4 +237,17 @@ class _Autotask(_Seed):
         self.products[key] = known["id"]
 
     def general_product(self, kind: str) -> None:
-        self.products[f"kind:{kind}"] = BILLING_CODE
+        key = f"kind:{kind}"
+        products = self.state["products"]
+        known = next((r for r in products if r.get("externalProductID") == key), None)
+        if known is None:
+            known = {
+                "id": self._next("products"),
+                "name": f"Cloud {kind.replace('_', ' ')}",
+                "isActive": True,
+                "isSerialized": False,
+                "productBillingCodeID": BILLING_CODE,
+                "externalProductID": key,
+            }
+            products.append(known)
+        self.products[key] = known["id"]

@@ -160,7 +160,7 @@ def _price(names: Names, contract: str, rule: PriceRule) -> dict[str, str]:
 
 
 def _rule_id(names: Names, contract: str, rule: PriceRule) -> str:
-    kind = "minimum" if rule.minimum is not None else "price"
+    kind = _subject(names, rule)["kind"]
     subject = rule.product or rule.usage or rule.purchase or ""
     return _slug(f"{names.own(contract)}-{kind}-{rule.azure or ''}-{subject}")
 

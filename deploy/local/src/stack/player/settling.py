@@ -16,41 +16,51 @@ _PENDING = ("outbox_unsent", "consumer_lag", "work_pending", "retrying")
 _COUNTERS = ("handled", "published")
 LOOK_EVERY_S = 0.04
 
+Activities = dict[str, dict[str, Any] | None]
+Counters = dict[str, tuple[int, ...] | None]
+
 
 class NotSettled(Exception):
     """Something stayed under way longer than a story may wait; the text says what and where."""
 
 
-async def settle(services: Services, *, timeout_s: float = 120.0) -> float:
+async def settle(services: Services, *, patience_s: float = 60.0) -> float:
     """Wait for rest; returns the seconds it took.
 
     Raises:
-        NotSettled: with what is still pending, by service.
+        NotSettled: when no counter moved for `patience_s`, with what is still pending, by service.
     """
-    started = monotonic()
-    before: dict[str, tuple[int, ...]] | None = None
+    started = moved = monotonic()
+    at_rest: Counters | None = None
+    seen: Counters | None = None
     while True:
         now = await all_activity(services)
-        counters = _counters_at_rest(now)
-        if counters is not None and counters == before:
+        counters = _counters(now)
+        if not _pending(now) and counters == at_rest:
             return monotonic() - started
-        before = counters
-        if monotonic() - started > timeout_s:
+        at_rest = None if _pending(now) else counters
+        if counters != seen:
+            seen, moved = counters, monotonic()
+        elif monotonic() - moved > patience_s:
             raise NotSettled(_what_is_pending(now))
         await asyncio.sleep(LOOK_EVERY_S)
 
 
-def _counters_at_rest(now: dict[str, dict[str, Any] | None]) -> dict[str, tuple[int, ...]] | None:
-    """Every counter, or None while something is pending or a service does not answer."""
-    result = {}
-    for service, activity in now.items():
-        if activity is None or any(activity[name] for name in _PENDING):
-            return None
-        result[service] = tuple(int(activity[name]) for name in _COUNTERS)
-    return result
+def _counters(now: Activities) -> Counters:
+    """What every service has done so far; None for one that does not answer."""
+    return {
+        service: None if activity is None else tuple(int(activity[n]) for n in _COUNTERS)
+        for service, activity in now.items()
+    }
 
 
-def _what_is_pending(now: dict[str, dict[str, Any] | None]) -> str:
+def _pending(now: Activities) -> bool:
+    return any(
+        activity is None or any(activity[name] for name in _PENDING) for activity in now.values()
+    )
+
+
+def _what_is_pending(now: Activities) -> str:
     parts = []
     for service, activity in now.items():
         if activity is None:

@@ -14,7 +14,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from pathlib import Path
+
+from shared.kernel.money import Rounding, round_to
 
 COMMITTED = "Committed"
 ZERO = Decimal(0)
@@ -40,6 +43,7 @@ class FocusRow:
     unit: str
     quantity: Decimal
     unit_price: Decimal
+    effective_unit_price: Decimal  # what the bill implies: BilledCost ÷ PricingQuantity
     list_cost: Decimal
     billed: Decimal
     currency: str
@@ -63,6 +67,8 @@ def _row(number: int, row: dict[str, str]) -> FocusRow:
     billed = _decimal(row["BilledCost"])
     quantity = _decimal(row["PricingQuantity"]) or _decimal(row.get("ConsumedQuantity", ""))
     price = _decimal(row["ContractedUnitPrice"]) or _decimal(row["ListUnitPrice"])
+    if not quantity and billed:  # an amount without a quantity, such as an adjustment
+        quantity, price = Decimal(1), billed
     covered = row["PricingCategory"] == COMMITTED and billed == ZERO
     return FocusRow(
         number=number,
@@ -77,10 +83,17 @@ def _row(number: int, row: dict[str, str]) -> FocusRow:
         unit=_text(row["PricingUnit"]) or _text(row.get("ConsumedUnit", "")) or "1 Unit",
         quantity=quantity,
         unit_price=ZERO if covered else price,  # the commitment was billed as a purchase
+        effective_unit_price=_implied(billed, quantity),
         list_cost=_decimal(row["ListCost"]) or billed,
         billed=billed,
         currency=_text(row["BillingCurrency"]),
     )
+
+
+def _implied(billed: Decimal, quantity: Decimal) -> Decimal:
+    """Quantities and unit prices of real rows are rounded at their origin; the bill is not."""
+    exact = Fraction(billed) / Fraction(quantity) if quantity else Fraction(0)
+    return round_to(exact, 18, Rounding.HALF_EVEN)
 
 
 def _text(value: str) -> str:

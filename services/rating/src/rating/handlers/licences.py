@@ -1,9 +1,11 @@
-"""Changes of licence subscriptions and purchases: rated at once."""
+"""Changes of licence subscriptions are rated at once; purchases soon after, together."""
 
 from __future__ import annotations
 
-from rating.handlers.settling import settle_customer, settle_subscription
-from rating.store import facts, locks
+from rating.handlers.rating_usage import CONCLUDE
+from rating.handlers.settling import settle_subscription
+from rating.store import due, facts, locks
+from rating.store.due import DueKind
 from shared.contracts.ingest import ProviderPurchaseRecorded, SubscriptionChanged
 from shared.runtime.postgres import Transaction
 
@@ -16,7 +18,12 @@ async def on_subscription_changed(event: SubscriptionChanged, tx: Transaction) -
 
 
 async def on_purchase_recorded(event: ProviderPurchaseRecorded, tx: Transaction) -> None:
-    """Keep the purchase and charge it. A new version of its data set may correct an older one."""
+    """Keep the purchase; a job charges it with whatever else of the customer has come by then.
+
+    An invoice may bring hundreds of purchases at once, and a new version of its data set may
+    correct older ones: to compare all for each of them would cost the square of their number.
+    """
     await locks.hold_customers(tx, [event.customer_id])
     if await facts.add_purchase(tx, event):
-        await settle_customer(tx, event.customer_id)
+        await due.make_due(tx, DueKind.SETTLE, [event.customer_id])
+        tx.wake(CONCLUDE)
