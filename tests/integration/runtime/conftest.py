@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from structlog.testing import capture_logs
 
 from shared.kernel.clock import FrozenClock
 from shared.runtime.postgres import Database
@@ -28,3 +29,10 @@ def clock() -> FrozenClock:
 async def database(made: ServiceDatabase, clock: FrozenClock) -> AsyncIterator[Database]:
     async with opened(made.app_dsn, SERVICE, clock=clock) as handle:
         yield handle
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """Errors are provoked here; rendering their tracebacks would take seconds each."""
+    with capture_logs():
+        yield

@@ -2,8 +2,9 @@
 
 A dead letter is a row of the consuming service, written in the transaction that marks the message
 as seen, and announced on `<topic>.dlq`. Where order per key matters, later messages of the key are
-parked behind it until it is replayed or discarded. Limits per partition tell one bad message from
-broken code: past them the consumer stops instead of emptying the topic.
+parked behind it until it is replayed or discarded; one of those that cannot be handled then is the
+next dead letter of the key. Limits per partition tell one bad message from broken code: past them
+the consumer stops instead of emptying the topic.
 """
 
 from __future__ import annotations
@@ -12,13 +13,18 @@ from collections import defaultdict, deque
 from dataclasses import dataclass
 from datetime import datetime
 
+import structlog
+
 from shared.contracts import registry
 from shared.contracts.envelope import Envelope
-from shared.kernel.errors import Conflict, Invalid, NotFound
+from shared.kernel.errors import Conflict, DomainError, Invalid, NotFound
 from shared.runtime import inbox, outbox
+from shared.runtime.faults import is_transient
 from shared.runtime.handlers import Handlers, dispatch
 from shared.runtime.kafka import Message, Partition
 from shared.runtime.postgres import Reader, Record, Transaction
+
+log = structlog.get_logger()
 
 INSERT = """
 INSERT INTO dead_letter (topic, partition, "offset", key, source, event_id, event_type, headers,
@@ -30,7 +36,8 @@ KEY_IS_PARKED = """
 SELECT EXISTS (SELECT FROM dead_letter WHERE topic = $1 AND key = $2 AND status = 'pending')
 """
 PARK = """
-INSERT INTO parked_message (topic, key, headers, value, parked_at) VALUES ($1, $2, $3, $4, $5)
+INSERT INTO parked_message (topic, partition, "offset", key, headers, value, parked_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 """
 PARKED_OF_KEY = "SELECT * FROM parked_message WHERE topic = $1 AND key = $2 ORDER BY id FOR UPDATE"
 UNPARK = "DELETE FROM parked_message WHERE id = $1"
@@ -145,24 +152,32 @@ async def park_behind(tx: Transaction, message: Message, envelope: Envelope) -> 
     if not await tx.fetchval(KEY_IS_PARKED, topic, envelope.key):
         return False
     if await inbox.first_time(tx, envelope):
-        await tx.execute(PARK, topic, envelope.key, _texts(message.headers), message.value, tx.now)
+        await tx.execute(
+            PARK, topic, message.partition.number, message.offset, envelope.key,
+            _texts(message.headers), message.value, tx.now,
+        )  # fmt: skip
     return True
 
 
-async def replay(tx: Transaction, letter_id: int, handlers: Handlers) -> None:
+async def replay(tx: Transaction, letter_id: int, handlers: Handlers) -> Failure | None:
     """Handle a dead letter again, then the messages parked behind it; all in this transaction.
+
+    Returns why it failed again, if it did: then it stays pending with the new reason.
 
     Raises:
         NotFound, Conflict: no such letter, already closed, or an older one of its key comes first.
-        DomainError: what the handler raises; the caller records it with `note_failure`.
     """
     letter = await _lock_pending(tx, letter_id)
     older = await tx.fetchval(OLDER_OF_KEY, letter["topic"], letter["key"], letter_id)
     if older is not None:
         raise Conflict("older_dead_letter_first", f"dead letter {older} of the same key is older")
-    await _handle_stored(tx, letter, handlers)
+    failure = await _try_again(tx, letter, handlers)
+    if failure is not None:
+        await tx.execute(FAILED_AGAIN, letter_id, failure.code, failure.detail)
+        return failure
     await _close(tx, letter, "resolved", reason="replayed")
     await _release(tx, letter, handlers)
+    return None
 
 
 async def discard(tx: Transaction, letter_id: int, *, reason: str, handlers: Handlers) -> None:
@@ -170,10 +185,6 @@ async def discard(tx: Transaction, letter_id: int, *, reason: str, handlers: Han
     letter = await _lock_pending(tx, letter_id)
     await _close(tx, letter, "discarded", reason=reason)
     await _release(tx, letter, handlers)
-
-
-async def note_failure(tx: Transaction, letter_id: int, code: str, detail: str) -> None:
-    await tx.execute(FAILED_AGAIN, letter_id, code, detail)
 
 
 async def listing(reader: Reader, *, status: str | None, after: int, limit: int) -> list[Record]:
@@ -198,12 +209,42 @@ async def _handle_stored(tx: Transaction, stored: Record, handlers: Handlers) ->
         await dispatch(handlers, event, tx)
 
 
+async def _try_again(tx: Transaction, stored: Record, handlers: Handlers) -> Failure | None:
+    """Handle a stored message; a failure is undone and told."""
+    try:
+        async with tx.savepoint():
+            await _handle_stored(tx, stored, handlers)
+    except DomainError as error:
+        return Failure("permanent", error.code, error.detail, 1, tx.now)
+    except Exception as error:  # in the consumer's place, who would bury a defect as well
+        if is_transient(error):
+            raise
+        log.exception("dead_letter.defect", topic=stored["topic"], key=stored["key"])
+        return Failure("defect", "defect", f"{type(error).__name__}: {error}", 1, tx.now)
+    return None
+
+
 async def _release(tx: Transaction, letter: Record, handlers: Handlers) -> None:
+    """Handle what is parked, up to the first that cannot be: that one is the key's next letter."""
     if await tx.fetchval(KEY_IS_PARKED, letter["topic"], letter["key"]):
         return
     for parked in await tx.fetch(PARKED_OF_KEY, letter["topic"], letter["key"]):
-        await _handle_stored(tx, parked, handlers)
+        failure = await _try_again(tx, parked, handlers)
         await tx.execute(UNPARK, parked["id"])
+        if failure is not None:
+            message = _message(parked)
+            await bury(tx, message, Envelope.from_headers(message.headers), failure)
+            return
+
+
+def _message(parked: Record) -> Message:
+    return Message(
+        partition=Partition(parked["topic"], parked["partition"]),
+        offset=parked["offset"],
+        key=parked["key"],
+        value=parked["value"],
+        headers=tuple((name, text.encode()) for name, text in parked["headers"]),
+    )
 
 
 async def _close(tx: Transaction, letter: Record, status: str, *, reason: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.kernel.errors import DomainError
+from shared.kernel.errors import Conflict
 from shared.runtime import audit, dead_letters, telemetry
 from shared.runtime.handlers import Handlers
 from shared.runtime.postgres import Database
@@ -48,13 +48,10 @@ def router(database: Database, handlers: Handlers) -> APIRouter:
     @routes.post("/dead-letters/{letter_id}:replay", operation_id="dead-letters.replay")
     async def replay(letter_id: int, caller: Operates) -> dict[str, str]:
         """Handle it again under the same event id, then what is parked behind it."""
-        try:
-            async with database.transaction(actor=caller.subject) as tx:
-                await dead_letters.replay(tx, letter_id, handlers)
-        except DomainError as error:
-            async with database.transaction(actor=caller.subject) as tx:
-                await dead_letters.note_failure(tx, letter_id, error.code, error.detail)
-            raise
+        async with database.transaction(actor=caller.subject) as tx:
+            failure = await dead_letters.replay(tx, letter_id, handlers)
+        if failure is not None:
+            raise Conflict(failure.code, failure.detail)
         return {"status": "resolved"}
 
     @routes.post("/dead-letters/{letter_id}:discard", operation_id="dead-letters.discard")

@@ -57,6 +57,8 @@ CREATE INDEX dead_letter_pending ON dead_letter (topic, key) WHERE status = 'pen
 CREATE TABLE parked_message (
     id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     topic      text NOT NULL,
+    partition  integer NOT NULL,
+    "offset"   bigint NOT NULL,
     key        text NOT NULL,
     headers    jsonb NOT NULL,
     value      bytea,
