@@ -15,13 +15,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from alembic.util.exc import CommandError
-from sqlalchemy.exc import SQLAlchemyError
-
 from shared.contracts.topics import SERVICES
-from shared.runtime import migrate
 from shared.runtime.clock import SystemClock, write_instant
-from shared.runtime.postgres import schema_of
 from stack.broker import Broker
 from stack.children import Child
 from stack.environment import Deployment, all_services, inherited, simulators
@@ -29,6 +24,7 @@ from stack.errors import StackError, first_of_group
 from stack.home import Home
 from stack.jars import Progress
 from stack.keyring import Keyring
+from stack.migrations import bring_up_to_date
 from stack.pid_files import PidFiles
 from stack.ports import Ports, require_free
 from stack.postgres import Cluster
@@ -202,18 +198,5 @@ async def _start_database(plan: Plan, supervisor: Supervisor, keyring: Keyring) 
         await ensure_database(cluster.admin_dsn, DATABASE)
         access = Access(cluster.admin_dsn, keyring).in_database(DATABASE)
     await provision(access, plan.services)
-    await _migrate(plan, access)
+    await bring_up_to_date(access, plan.services, report=plan.report)
     return access
-
-
-async def _migrate(plan: Plan, access: Access) -> None:
-    """One after the other in this process: six interpreters would take longer to start."""
-    for name in plan.services:
-        plan.report(f"migrating {name}")
-        try:
-            await asyncio.to_thread(migrate.upgrade, access.migrate(name), schema_of(name))
-        except (SQLAlchemyError, CommandError) as error:
-            raise StackError(
-                f"The schema of {name} could not be brought up to date: {error}. If its data comes "
-                "from other code than this, `tieout reset` starts over with empty data."
-            ) from error
