@@ -45,7 +45,10 @@ Amount = Annotated[Exact, BeforeValidator(_exact), Field(ge=0)]
 Percent = Annotated[Exact, BeforeValidator(_exact), Field(ge=-100, le=10_000)]
 Rate = Annotated[Exact, BeforeValidator(_exact), Field(gt=0)]
 Share = Annotated[str, BeforeValidator(_share), Field(description="a fraction as text: 1/3")]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
+Name = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=200, strip_whitespace=True, pattern=r"^[^\x00]*$"),
+]
 
 
 class Body(BaseModel):

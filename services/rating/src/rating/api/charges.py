@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 
-from rating.api.paging import after_day, after_instant, after_numbers
+from rating.api.paging import (
+    Filter,
+    Named,
+    OptionalFilter,
+    after_day,
+    after_instant,
+    after_numbers,
+)
 from rating.handlers import explaining
 from rating.handlers.terms import usage_terms
 from rating.handlers.usage_lines import line_json
@@ -15,8 +22,6 @@ from rating.store.holds import OpenHold
 from shared.kernel.errors import NotFound
 from shared.runtime.postgres import Database
 from shared.runtime.web import CursorParam, Limit, Reads, encode_cursor, page
-
-ContractId = Annotated[str, Query(min_length=1, max_length=200)]
 
 
 def router(database: Database) -> APIRouter:
@@ -29,7 +34,7 @@ def router(database: Database) -> APIRouter:
 def _charges(routes: APIRouter, database: Database) -> None:
     @routes.get("/charges", operation_id="charges.list")
     async def list_charges(
-        contract_id: ContractId, caller: Reads, limit: Limit = 50, cursor: CursorParam = None
+        contract_id: Filter, caller: Reads, limit: Limit = 50, cursor: CursorParam = None
     ) -> dict[str, Any]:
         """The current revision of a contract's charges, by billing date."""
         after = after_day(cursor)
@@ -40,7 +45,7 @@ def _charges(routes: APIRouter, database: Database) -> None:
         return page(explaining.charge_list(found), next_cursor=more)
 
     @routes.get("/charges/{charge_id}", operation_id="charges.get")
-    async def get_charge(charge_id: str, caller: Reads) -> dict[str, Any]:
+    async def get_charge(charge_id: Named, caller: Reads) -> dict[str, Any]:
         """A charge with every revision it ever had."""
         async with database.read() as reader:
             history = await charges.revisions(reader, charge_id)
@@ -50,14 +55,14 @@ def _charges(routes: APIRouter, database: Database) -> None:
         return told[-1] | {"revisions": told}
 
     @routes.get("/charges/{charge_id}/explain", operation_id="charges.explain")
-    async def explain(charge_id: str, caller: Reads) -> dict[str, Any]:
+    async def explain(charge_id: Named, caller: Reads) -> dict[str, Any]:
         """Price, arithmetic, cost, source facts and checks of a charge, as one tree."""
         async with database.read() as reader:
             return await explaining.explain(reader, charge_id)
 
     @routes.get("/charges/{charge_id}/usage-lines", operation_id="charges.usage-lines")
     async def usage_lines(
-        charge_id: str, caller: Reads, limit: Limit = 50, cursor: CursorParam = None
+        charge_id: Named, caller: Reads, limit: Limit = 50, cursor: CursorParam = None
     ) -> dict[str, Any]:
         """The provider's lines that a usage charge sums up, in the order they came."""
         batch, row = after_numbers(cursor, start=(0, -1))
@@ -80,8 +85,8 @@ def _logs(routes: APIRouter, database: Database) -> None:
     @routes.get("/licence-changes", operation_id="licence-changes.list")
     async def list_changes(
         caller: Reads,
-        subscription_id: str | None = None,
-        contract_id: str | None = None,
+        subscription_id: OptionalFilter = None,
+        contract_id: OptionalFilter = None,
         limit: Limit = 50,
         cursor: CursorParam = None,
     ) -> dict[str, Any]:

@@ -1,11 +1,19 @@
-"""Cursors of this service: what a position is made of, checked before it is used."""
+"""Names and cursors in paths and queries: checked before the database sees them."""
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from typing import Annotated
+
+from fastapi import Path, Query
 
 from shared.kernel.errors import Invalid
 from shared.runtime.web import decode_cursor
+
+_TEXT = r"^[^\x00]*$"  # Postgres takes no zero byte
+Named = Annotated[str, Path(min_length=1, max_length=200, pattern=_TEXT)]
+Filter = Annotated[str, Query(min_length=1, max_length=200, pattern=_TEXT)]
+OptionalFilter = Annotated[str | None, Query(max_length=200, pattern=_TEXT)]
 
 BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
 

@@ -8,14 +8,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 
 from rating.api.bodies import RateBody, RuleBody, rule_json
-from rating.api.paging import after_version
+from rating.api.paging import Named, after_version
 from rating.domain.fx import FxRate
 from rating.handlers import price_book
 from rating.store import prices
 from shared.runtime.postgres import Database
 from shared.runtime.web import CursorParam, Limit, Prices, Reads, encode_cursor, page
 
-RuleId = Annotated[str, Path(min_length=1, max_length=200)]
 Pair = Annotated[str, Path(pattern=r"^[A-Z]{3}-[A-Z]{3}$", examples=["USD-EUR"])]
 
 
@@ -23,7 +22,7 @@ def router(database: Database) -> APIRouter:
     routes = APIRouter()
 
     @routes.put("/price-rules/{rule_id}", operation_id="price-rules.put")
-    async def put_rule(rule_id: RuleId, body: RuleBody, caller: Prices) -> dict[str, Any]:
+    async def put_rule(rule_id: Named, body: RuleBody, caller: Prices) -> dict[str, Any]:
         """Enter a rule: a new immutable version, in force from its `valid_from` on. Repeating the
         latest version makes none. Charges it changes are corrected."""
         async with database.transaction(actor=caller.subject) as tx:

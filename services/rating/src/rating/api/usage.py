@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 
+from rating.api.paging import Named
 from rating.domain.usage import HELD, NOT_BILLABLE, Outcome
 from rating.handlers.terms import usage_terms
 from rating.handlers.usage_lines import charge_of, line_json
@@ -22,7 +23,7 @@ def router(database: Database) -> APIRouter:
     routes = APIRouter()
 
     @routes.get("/usage-files/{file_id}", operation_id="usage-files.get")
-    async def get_file(file_id: str, caller: Reads) -> dict[str, Any]:
+    async def get_file(file_id: Named, caller: Reads) -> dict[str, Any]:
         """One version of a data set: announced, received, and every line accounted for."""
         async with database.read() as reader:
             file = await usage_files.find_file(reader, file_id)
@@ -33,7 +34,7 @@ def router(database: Database) -> APIRouter:
         return _file(file, totals, stored)
 
     @routes.get("/usage-files/{file_id}/lines/{line_number}", operation_id="usage-files.line")
-    async def get_line(file_id: str, line_number: LineNumber, caller: Reads) -> dict[str, Any]:
+    async def get_line(file_id: Named, line_number: LineNumber, caller: Reads) -> dict[str, Any]:
         """What became of one line of the provider's file, and which charge it is in."""
         async with database.read() as reader:
             file = await usage_files.find_file(reader, file_id)
