@@ -38,8 +38,8 @@ class Sources:
 
     async def _cause(self, source_id: str, kind: str) -> str:
         if kind == "purchase":
-            purchase = await self._services.get("ingest", f"/v1/purchases/{source_id}")
-            return str(purchase["order_id"])
+            found = await self._services.get("ingest", f"/v1/provider-lines/{source_id}")
+            return str(found["line"]["orderId"])
         change = await self._services.get("ingest", f"/v1/changes/{source_id}")
         record = change.get("audit_record_id")
         return self._event_of_audit.get(record, source_id)

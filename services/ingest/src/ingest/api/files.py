@@ -42,6 +42,16 @@ def router(database: Database) -> APIRouter:
             "line": _json(raw),
         }
 
+    @routes.get("/provider-lines/{line_id}", operation_id="provider-lines.get")
+    async def get_invoice_line(line_id: str, caller: Reads) -> dict[str, Any]:
+        """A line of a provider invoice, as sent; `line_id` is a purchase's id."""
+        async with database.read() as reader:
+            row = await provider_files.find_line(reader, line_id)
+            if row is None:
+                raise NotFound("provider_line_unknown", "no such invoice line was loaded")
+            raw = await provider_files.raw_line(reader, row["file_id"], row["line_number"])
+        return dict(row) | {"line": _json(raw) if raw else None}
+
     @routes.get("/quarantine", operation_id="quarantine.list")
     async def list_quarantine(
         caller: Reads,

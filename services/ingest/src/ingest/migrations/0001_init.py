@@ -242,6 +242,7 @@ CREATE TABLE provider_line (
     PRIMARY KEY (file_id, line_number)
 );
 CREATE INDEX provider_line_subscription ON provider_line (subscription_id);
+CREATE INDEX provider_line_identity ON provider_line (line_id);
 
 CREATE TABLE quarantine (
     id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

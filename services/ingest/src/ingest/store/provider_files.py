@@ -47,6 +47,12 @@ INSERT INTO provider_line (file_id, line_number, line_id, kind, charge_type, cus
     subscription_id, charge_start, charge_end, quantity, subtotal, currency, published)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 """
+# The newest version of its data set that has the line.
+FIND_LINE = """
+SELECT l.file_id, l.line_number, f.data_set, f.version, f.invoice_number
+FROM provider_line l JOIN provider_file f USING (file_id)
+WHERE l.line_id = $1 ORDER BY f.opened_at DESC, l.line_number LIMIT 1
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +116,11 @@ async def find_file(reader: Reader, file_id: str, *, lock: bool = False) -> Prov
 
 async def show_file(reader: Reader, file_id: str) -> Record | None:
     return await reader.fetchrow(FIND_FILE, file_id)
+
+
+async def find_line(reader: Reader, line_id: str) -> Record | None:
+    """Where an invoice line stands, by the id derived from its identity."""
+    return await reader.fetchrow(FIND_LINE, line_id)
 
 
 async def set_billing_period(tx: Transaction, file_id: str, period: Period) -> None:
