@@ -50,6 +50,7 @@ async def test_repeating_a_rate_makes_no_version(tax: InProcess) -> None:
     ("change", "status", "code"),
     [
         ({"rate": 0.08875}, 422, "request_invalid"),
+        ({"rate": 0}, 422, "request_invalid"),
         ({"rate": "8.875"}, 422, "request_invalid"),
         ({"rate": "-0.01"}, 422, "request_invalid"),
         ({"rate": "NaN"}, 422, "request_invalid"),

@@ -15,6 +15,11 @@ from shared.contracts.invoicing import InvoiceDrafted, InvoiceLine, TaxMode
 from shared.contracts.tax import TaxDetermined, TaxHeld
 from shared.runtime.consumer import Outcome
 from support.in_process import InProcess
+from tax import store
+from tax.clients.table import Shipped, TableEngine, read_shipped
+from tax.domain.determination import Determination, Document
+from tax.domain.rates import Entered, Origin, Rate
+from tax.jobs import determine_next
 
 NEW_YORK = {
     "us-ny-licence": ("licence", "0.08875"),
@@ -378,3 +383,71 @@ async def test_german_vat_follows_its_history(tax: InProcess, category: str) -> 
     assert [Decimal(19), Decimal(16), Decimal(16), Decimal(19)] == [
         event.tax for event in await tax.harness.published(TaxDetermined)
     ]
+
+
+async def test_a_release_that_ships_the_rate_releases_what_waited_for_it(tax: InProcess) -> None:
+    """New files in a release are a new version of the table, like an entered rate."""
+    await tax.harness.deliver(draft([("licence", "100.00")]))
+    await tax.work()
+    shipped = read_shipped()
+    more = Rate(
+        "us-ny",
+        "US-NY",
+        "licence",
+        "Sales tax",
+        Decimal("0.04"),
+        date(2020, 1, 1),
+        origin=Origin.SHIPPED,
+    )
+
+    async def entered(jurisdiction: str) -> Entered:
+        async with tax.service.database.read() as reader:
+            return await store.entered_rates(reader, jurisdiction)
+
+    released = TableEngine(Shipped("eu-vat-0.1.0+us-1", (*shipped.rows, more)), entered)
+    while await determine_next(tax.service.database, released):
+        pass
+
+    (determined,) = await tax.harness.published(TaxDetermined)
+    assert (Decimal("4.00"), "eu-vat-0.1.0+us-1+0") == (determined.tax, determined.engine_version)
+
+
+class Broken:
+    """An engine that cannot cope with one invoice."""
+
+    def __init__(self, engine: TableEngine) -> None:
+        self._engine = engine
+
+    async def version(self) -> str:
+        return await self._engine.version()
+
+    async def determine(self, document: Document) -> Determination:
+        if document.invoice_id == "inv-poison":
+            raise RuntimeError("a defect")
+        return await self._engine.determine(document)
+
+
+async def test_a_draft_that_breaks_the_engine_does_not_stop_others(tax: InProcess) -> None:
+    """It goes to the end of the queue, stays open, and is answered once the defect is mended."""
+    for invoice_id in ("inv-poison", "inv-1", "inv-2"):
+        await tax.harness.deliver(
+            draft([("licence", "1.00")], invoice_id=invoice_id, tax_jurisdiction="DE")
+        )
+    none = Entered(0, (), frozenset())
+
+    async def entered(jurisdiction: str) -> Entered:
+        del jurisdiction
+        return none
+
+    broken = Broken(TableEngine(read_shipped(), entered))
+    failures = 0
+    for _ in range(5):
+        try:
+            await determine_next(tax.service.database, broken)
+        except RuntimeError:
+            failures += 1
+    others = [event.invoice_id for event in await tax.harness.published(TaxDetermined)]
+    await tax.work()
+
+    assert (sorted(others), failures) == (["inv-1", "inv-2"], 3)
+    assert len(await tax.harness.published(TaxDetermined)) == 3

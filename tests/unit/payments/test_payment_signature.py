@@ -22,19 +22,22 @@ HEADER = f"t=1700000000,v1={V1}"
 
 def refusal(header: str | None, *, body: bytes = BODY, now: datetime = SIGNED_AT) -> str:
     with pytest.raises(Invalid) as refused:
-        verify(header, body, [SECRET], now)
+        verify(header, body, secrets=[SECRET], now=now)
     return refused.value.code
 
 
 def test_the_published_vector_is_believed() -> None:
     """Secret, time and body of a known example give the known signature."""
-    assert verify(HEADER, BODY, [SECRET], SIGNED_AT) == SIGNED_AT
+    assert verify(HEADER, BODY, secrets=[SECRET], now=SIGNED_AT) == SIGNED_AT
 
 
 def test_any_active_secret_will_do() -> None:
     """While a secret is being replaced, both sign."""
-    assert verify(HEADER, BODY, ["whsec_new", SECRET], SIGNED_AT) == SIGNED_AT
-    assert verify(f"t=1700000000,v1=00,v1={V1},v0=aa", BODY, [SECRET], SIGNED_AT) == SIGNED_AT
+    assert verify(HEADER, BODY, secrets=["whsec_new", SECRET], now=SIGNED_AT) == SIGNED_AT
+    assert (
+        verify(f"t=1700000000,v1=00,v1={V1},v0=aa", BODY, secrets=[SECRET], now=SIGNED_AT)
+        == SIGNED_AT
+    )
 
 
 @pytest.mark.parametrize("seconds", [-300, 300])
@@ -43,7 +46,7 @@ def test_the_tolerance_is_five_minutes_both_ways(seconds: int) -> None:
     near = SIGNED_AT + timedelta(seconds=seconds)
     far = near + timedelta(seconds=1 if seconds > 0 else -1)
 
-    assert verify(HEADER, BODY, [SECRET], near) == SIGNED_AT
+    assert verify(HEADER, BODY, secrets=[SECRET], now=near) == SIGNED_AT
     assert refusal(HEADER, now=far) == "signature_expired"
 
 
@@ -72,7 +75,7 @@ def test_anything_else_is_refused(header: str | None, code: str) -> None:
 def test_without_a_secret_nothing_is_believed() -> None:
     """An empty configuration is closed, not open."""
     with pytest.raises(Invalid) as refused:
-        verify(HEADER, BODY, [], SIGNED_AT)
+        verify(HEADER, BODY, secrets=[], now=SIGNED_AT)
 
     assert refused.value.code == "signature_mismatch"
 

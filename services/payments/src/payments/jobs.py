@@ -49,7 +49,9 @@ class Collector:
         attempt = kept.attempt
         ending = await self.gateways[attempt.provider].charge(attempt)
         async with self._because_of(kept) as tx:
-            await outcomes.sent(tx, attempt.attempt_id, ending, confirm_after=self.confirm_after)
+            await outcomes.sent(
+                tx, attempt.attempt_id, ending=ending, confirm_after=self.confirm_after
+            )
         return True
 
     async def process(self) -> bool:
@@ -65,10 +67,14 @@ class Collector:
             return True
         named = None if report is None else report.attempt_id
         async with self.database.read() as reader:
-            kept = await attempts.find_by_payment(reader, event.provider, event.payment_id, named)
+            kept = await attempts.find_by_payment(
+                reader, event.provider, payment_id=event.payment_id, attempt_id=named
+            )
         ours = None if kept is None else kept.attempt.attempt_id
         async with self._because_of(kept) as tx:
-            await webhooks.looked_up(tx, event, report, ours, confirm_after=self.confirm_after)
+            await webhooks.looked_up(
+                tx, event, report=report, attempt_id=ours, confirm_after=self.confirm_after
+            )
         return True
 
     async def check(self) -> bool:
@@ -88,7 +94,7 @@ class Collector:
             finding = await settle_stalled(gateway, attempt, finding)
         async with self._because_of(kept) as tx:
             await outcomes.checked(
-                tx, attempt.attempt_id, finding, confirm_after=self.confirm_after
+                tx, attempt.attempt_id, finding=finding, confirm_after=self.confirm_after
             )
         return True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
@@ -27,7 +28,7 @@ from tax.domain.rates import Rate
 
 def _exact(value: object) -> object:
     """JSON numbers pass through binary floats on their way here; strings do not."""
-    if isinstance(value, float | bool):
+    if not isinstance(value, str | Decimal):
         raise ValueError("send a decimal as a string")
     return value
 

@@ -74,23 +74,23 @@ async def enter_rate(tx: Transaction, rate: Rate) -> Rate:
 
 
 async def settle(
-    tx: Transaction, document: Document, outcome: Determination | Held, *, engine_version: str
+    tx: Transaction, document: Document, *, outcome: Determination | Held, engine_version: str
 ) -> None:
     """Keep what the engine said and tell it; void if the draft was answered or redrafted since."""
     draft = await store.lock_draft(tx, document)
     if draft.state != "requested":
         return
     if isinstance(outcome, Held):
-        await _hold(tx, draft, outcome, engine_version)
+        await _hold(tx, draft, held=outcome, engine_version=engine_version)
     else:
         await _determine(tx, document, outcome)
 
 
-async def _hold(tx: Transaction, draft: store.Draft, held: Held, engine_version: str) -> None:
+async def _hold(tx: Transaction, draft: store.Draft, *, held: Held, engine_version: str) -> None:
     """Announced once per reason: asking again in vain is no news."""
     document = draft.document
     news = (draft.reason, draft.detail) != (held.code, held.detail)
-    await store.hold_draft(tx, document, held, engine_version=engine_version, announced=news)
+    await store.hold_draft(tx, document, held=held, engine_version=engine_version, announced=news)
     if not news:
         return
     event = TaxHeld(
@@ -113,7 +113,7 @@ async def _hold(tx: Transaction, draft: store.Draft, held: Held, engine_version:
 
 async def _determine(tx: Transaction, document: Document, result: Determination) -> None:
     determination_id = derived_id("determination", document.invoice_id, document.revision)
-    await store.add_determination(tx, determination_id, document, result)
+    await store.add_determination(tx, document, determination_id=determination_id, result=result)
     event = TaxDetermined(
         determination_id=determination_id,
         invoice_id=document.invoice_id,

@@ -35,7 +35,7 @@ async def determine_next(database: Database, engine: TaxEngine) -> bool:
         return False
     outcome = await _ask(engine, draft.document)
     async with database.transaction(cause=draft.cause) as tx:
-        await handlers.settle(tx, draft.document, outcome, engine_version=version)
+        await handlers.settle(tx, draft.document, outcome=outcome, engine_version=version)
     return True
 
 

@@ -179,7 +179,7 @@ async def lock_draft(tx: Transaction, document: Document) -> Draft:
 
 
 async def hold_draft(
-    tx: Transaction, document: Document, held: Held, *, engine_version: str, announced: bool
+    tx: Transaction, document: Document, *, held: Held, engine_version: str, announced: bool
 ) -> None:
     await tx.execute(
         HOLD, document.invoice_id, document.revision, engine_version, held.code, held.detail,
@@ -188,7 +188,7 @@ async def hold_draft(
 
 
 async def add_determination(
-    tx: Transaction, determination_id: str, document: Document, result: Determination
+    tx: Transaction, document: Document, *, determination_id: str, result: Determination
 ) -> None:
     """Keep the answer with every row that decided it, and close the draft."""
     await tx.execute(

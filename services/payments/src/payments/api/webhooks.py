@@ -62,7 +62,8 @@ def receiver(database: Database, secrets: Sequence[str]) -> APIRouter:
                 request, 413, "body_too_large", f"a webhook may have {WEBHOOK_MAX_BYTES} bytes"
             )
         try:
-            verify(request.headers.get("stripe-signature"), body, secrets, database.clock.now())
+            header = request.headers.get("stripe-signature")
+            verify(header, body, secrets=secrets, now=database.clock.now())
             event = _event(body)
         except Invalid as error:
             async with database.transaction(actor="stripe") as tx:

@@ -16,7 +16,7 @@ from shared.kernel.errors import Invalid
 TOLERANCE = timedelta(seconds=300)
 
 
-def verify(header: str | None, body: bytes, secrets: Sequence[str], now: datetime) -> datetime:
+def verify(header: str | None, body: bytes, *, secrets: Sequence[str], now: datetime) -> datetime:
     """The instant at which the sender signed.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from payments.clients.gateway import NotSent, Unclear
@@ -13,7 +13,6 @@ from payments.domain.attempt import (
     Report,
     Source,
     State,
-    Step,
     advance,
     mismatch,
 )
@@ -28,24 +27,34 @@ from shared.runtime.postgres import Transaction
 CHECK = "check_attempts"
 
 
+@dataclass(frozen=True, slots=True)
+class News:
+    """A report, how we come to have it, and since when it is so, if that was told."""
+
+    report: Report
+    source: Source
+    occurred_at: datetime | None = None
+
+
 async def sent(
     tx: Transaction,
     attempt_id: str,
-    ending: Report | NotSent | Unclear,
     *,
+    ending: Report | NotSent | Unclear,
     confirm_after: timedelta,
 ) -> None:
     """How a request to charge ended. A webhook may have told us more in the meantime."""
     kept = await _locked(tx, attempt_id)
     if isinstance(ending, Report):
-        await learn(tx, kept, ending, Source.ANSWER, confirm_after=confirm_after)
+        news = News(ending, Source.ANSWER)
+        await learn(tx, kept, news=news, confirm_after=confirm_after)
         return
     if kept.attempt.state is not State.IN_FLIGHT:
         return
     if isinstance(ending, NotSent):
         await attempts.put_back(tx, attempt_id)
         if ending.problem is not None:
-            await attempts.set_problem(tx, attempt_id, ending.problem, ending.why)
+            await attempts.set_problem(tx, attempt_id, problem=ending.problem, detail=ending.why)
         return
     await attempts.set_unknown(tx, attempt_id, tx.now)
     await tx.record("attempt.unknown", f"payment/{attempt_id}", reason=ending.why[:500])
@@ -55,8 +64,8 @@ async def sent(
 async def checked(
     tx: Transaction,
     attempt_id: str,
-    finding: Report | NotSent | Unclear | None,
     *,
+    finding: Report | NotSent | Unclear | None,
     confirm_after: timedelta,
 ) -> None:
     """What a look at the provider found; None: a complete search did not find it."""
@@ -66,35 +75,28 @@ async def checked(
         return
     if isinstance(finding, Report):
         waited = has_waited(kept, tx.now, confirm_after)
-        source = Source.POLL if waited else Source.ANSWER
-        if await learn(tx, kept, finding, source, confirm_after=confirm_after):
+        news = News(finding, Source.POLL if waited else Source.ANSWER)
+        if await learn(tx, kept, news=news, confirm_after=confirm_after):
             return
     elif finding is None and attempt.provider_payment_id is not None:
-        await attempts.set_problem(
-            tx, attempt_id, "payment_vanished", f"{attempt.provider_payment_id} is not there"
-        )
+        vanished = f"{attempt.provider_payment_id} is not there"
+        await attempts.set_problem(tx, attempt_id, problem="payment_vanished", detail=vanished)
     elif finding is None and is_proven_absent(attempt, tx.now):
         decline = Decline("not_found_at_provider", TRANSIENT)
         absent = Report(None, State.FAILED, None, attempt_id, None, decline)
-        await learn(tx, kept, absent, Source.POLL, confirm_after=confirm_after)
+        await learn(tx, kept, news=News(absent, Source.POLL), confirm_after=confirm_after)
         return
     await _look_again(tx, attempt, confirm_after)
 
 
-async def learn(
-    tx: Transaction,
-    kept: Kept,
-    report: Report,
-    source: Source,
-    *,
-    confirm_after: timedelta,
-    occurred_at: datetime | None = None,
-) -> bool:
+async def learn(tx: Transaction, kept: Kept, *, news: News, confirm_after: timedelta) -> bool:
     """Apply a report to a locked attempt. Whether it moved."""
-    attempt = kept.attempt
+    attempt, report, source = kept.attempt, news.report, news.source
     doubt = mismatch(attempt, report)
     if doubt is not None:
-        await attempts.set_problem(tx, attempt.attempt_id, "provider_mismatch", doubt)
+        await attempts.set_problem(
+            tx, attempt.attempt_id, problem="provider_mismatch", detail=doubt
+        )
         await tx.record("attempt.mismatch", f"payment/{attempt.attempt_id}", reason=doubt)
         return False
     step = advance(attempt, report, source)
@@ -108,11 +110,11 @@ async def learn(
         step=step,
         provider_status=report.provider_status,
         confirmed_by=source if step.state is State.SUCCEEDED else None,
-        ended_at=(occurred_at or tx.now) if ended else None,
+        ended_at=(news.occurred_at or tx.now) if ended else None,
         next_check_at=None if wait is None else tx.now + wait,
     )
     await attempts.move(tx, attempt.attempt_id, outcome)
-    await _tell(tx, attempt, outcome, source)
+    await _tell(tx, attempt, outcome=outcome, source=source)
     return True
 
 
@@ -132,7 +134,7 @@ async def check_now(tx: Transaction, attempt_id: str) -> bool:
     return True
 
 
-async def _tell(tx: Transaction, attempt: Attempt, outcome: Outcome, source: Source) -> None:
+async def _tell(tx: Transaction, attempt: Attempt, *, outcome: Outcome, source: Source) -> None:
     step = outcome.step
     await tx.record(
         f"attempt.{step.state.value.replace('_', '-')}",
@@ -148,15 +150,14 @@ async def _tell(tx: Transaction, attempt: Attempt, outcome: Outcome, source: Sou
     if step.state is State.SUCCEEDED:
         await _succeeded(tx, attempt, outcome)
     elif step.state is State.FAILED and step.decline is not None:
-        await _failed(tx, attempt, step, step.decline)
+        await _failed(tx, attempt, payment_id=step.provider_payment_id, decline=step.decline)
 
 
 async def _succeeded(tx: Transaction, attempt: Attempt, outcome: Outcome) -> None:
     await attempts.withdraw_unsent(tx, attempt.invoice_id, attempt.attempt_id)
     if await attempts.is_paid_twice(tx, attempt.invoice_id, attempt.attempt_id):
-        await attempts.set_problem(
-            tx, attempt.attempt_id, "collected_twice", "an earlier attempt was paid as well"
-        )
+        twice = "another attempt for this invoice was paid as well"
+        await attempts.set_problem(tx, attempt.attempt_id, problem="collected_twice", detail=twice)
     event = PaymentSucceeded(
         attempt_id=attempt.attempt_id,
         invoice_id=attempt.invoice_id,
@@ -171,7 +172,9 @@ async def _succeeded(tx: Transaction, attempt: Attempt, outcome: Outcome) -> Non
     await tx.publish(event, id=derived_id("payment-succeeded", attempt.attempt_id))
 
 
-async def _failed(tx: Transaction, attempt: Attempt, step: Step, decline: Decline) -> None:
+async def _failed(
+    tx: Transaction, attempt: Attempt, *, payment_id: str | None, decline: Decline
+) -> None:
     event = PaymentFailed(
         attempt_id=attempt.attempt_id,
         invoice_id=attempt.invoice_id,
@@ -180,7 +183,7 @@ async def _failed(tx: Transaction, attempt: Attempt, step: Step, decline: Declin
         amount=attempt.amount.amount,
         currency=attempt.amount.currency,
         provider=attempt.provider,
-        provider_payment_id=step.provider_payment_id,
+        provider_payment_id=payment_id,
         decline_code=decline.code,
         decline_class=decline.decline_class,
     )
@@ -211,7 +214,7 @@ async def _look_again(tx: Transaction, attempt: Attempt, confirm_after: timedelt
         unknown = attempt.state is State.UNKNOWN
         problem = "unknown_outcome" if unknown else "confirmation_overdue"
         detail = f"{attempt.checks} looks at the provider did not settle it"
-        await attempts.set_problem(tx, attempt.attempt_id, problem, detail)
+        await attempts.set_problem(tx, attempt.attempt_id, problem=problem, detail=detail)
 
 
 async def _locked(tx: Transaction, attempt_id: str) -> Kept:

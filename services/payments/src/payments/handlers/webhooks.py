@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from payments.domain.attempt import Report, Source
-from payments.handlers.outcomes import learn
+from payments.handlers.outcomes import News, learn
 from payments.store import attempts, billing
 from payments.store.billing import ProviderEvent
 from shared.kernel.ids import sha256_hex
@@ -48,9 +48,9 @@ async def refused(tx: Transaction, provider: str, body: bytes, *, code: str, det
 async def looked_up(
     tx: Transaction,
     event: ProviderEvent,
+    *,
     report: Report | None,
     attempt_id: str | None,
-    *,
     confirm_after: timedelta,
 ) -> None:
     """Act on what the provider says of an event's payment, and close the event.
@@ -63,12 +63,6 @@ async def looked_up(
         foreign = report is not None and report.attempt_id is None
         await billing.close_event(tx, event, "foreign" if foreign else "unmatched")
         return
-    await learn(
-        tx,
-        kept,
-        report,
-        Source.WEBHOOK,
-        confirm_after=confirm_after,
-        occurred_at=event.occurred_at,
-    )
+    news = News(report, Source.WEBHOOK, event.occurred_at)
+    await learn(tx, kept, news=news, confirm_after=confirm_after)
     await billing.close_event(tx, event, "done")

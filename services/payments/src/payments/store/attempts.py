@@ -182,7 +182,7 @@ async def lock(tx: Transaction, attempt_id: str) -> Kept | None:
 
 
 async def find_by_payment(
-    reader: Reader, provider: str, payment_id: str, attempt_id: str | None
+    reader: Reader, provider: str, *, payment_id: str, attempt_id: str | None
 ) -> Kept | None:
     return _kept(await reader.fetchrow(FIND_BY_PAYMENT, provider, payment_id, attempt_id))
 
@@ -206,7 +206,7 @@ async def schedule(tx: Transaction, attempt_id: str, next_check_at: datetime | N
     await tx.execute(SCHEDULE, attempt_id, next_check_at)
 
 
-async def set_problem(tx: Transaction, attempt_id: str, problem: str, detail: str) -> None:
+async def set_problem(tx: Transaction, attempt_id: str, *, problem: str, detail: str) -> None:
     """Something a person has to look at."""
     await tx.execute(SET_PROBLEM, attempt_id, problem, detail, tx.now)
 
