@@ -21,6 +21,7 @@ MIGRATION_LOCK = 0x7E0A1EB1
 _ENVIRONMENT = Path(__file__).parent / "migration_environment"
 _RUNTIME = Path(__file__).parent / "migrations"
 
+IS_MIGRATED = "SELECT to_regclass('alembic_version') IS NOT NULL"
 CURRENT_VERSION = "SELECT version_num FROM alembic_version"
 
 
@@ -66,7 +67,9 @@ async def require_head(reader: Reader, package: str) -> None:
     Raises:
         SchemaMismatch: saying which command brings them together.
     """
-    found, wanted = await reader.fetchval(CURRENT_VERSION), head_revision(package)
+    migrated = await reader.fetchval(IS_MIGRATED)
+    found = await reader.fetchval(CURRENT_VERSION) if migrated else "no revision"
+    wanted = head_revision(package)
     if found != wanted:
         raise SchemaMismatch(
             f"schema {package} is at {found}, this code needs {wanted}: "
