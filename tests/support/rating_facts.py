@@ -226,6 +226,7 @@ def usage_line(
         "line_number": 1,
         "customer_id": "birch-tenant",
         "azure_subscription_id": azure,
+        "azure_subscription_name": "",
         "usage_date": day(on),
         "meter_category": category,
         "meter_id": f"meter-{meter}",

@@ -86,6 +86,7 @@ class ChargeRated(Event):
     contract_id: Id
     customer_id: Id
     subscription_id: str | None  # licence subscription or Azure subscription
+    subscription_name: str | None = None  # of an Azure subscription, for people
     product: ChargeProduct
     description: str
     quantity: Exact

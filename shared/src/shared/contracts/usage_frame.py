@@ -38,6 +38,7 @@ class UsageLine:
     line_number: int  # in the source file, from 1
     customer_id: str
     azure_subscription_id: str
+    azure_subscription_name: str  # for people; may be empty, may change
     usage_date: date
     meter_category: str
     meter_id: str
@@ -62,6 +63,7 @@ _FIELDS: list[pa.Field[pa.DataType]] = [
     pa.field("line_number", pa.int64()),
     pa.field("customer_id", _WORD),
     pa.field("azure_subscription_id", _WORD),
+    pa.field("azure_subscription_name", _WORD),
     pa.field("usage_date", pa.date32()),
     pa.field("meter_category", _WORD),
     pa.field("meter_id", _WORD),

@@ -50,6 +50,7 @@ def read_usage_line(row: Row, *, number: int) -> UsageLine:
         line_number=number,
         customer_id=identifier(customer_id),
         azure_subscription_id=identifier(row.get("entitlementid", "").strip()),
+        azure_subscription_name=row.get("entitlementdescription", "").strip(),
         usage_date=_required_day(row, "usagedate"),
         meter_category=row.get("metercategory", "").strip(),
         meter_id=row.get("meterid", "").strip(),

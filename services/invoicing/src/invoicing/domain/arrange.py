@@ -36,7 +36,7 @@ def item_position(on: date, item_id: str) -> Position:
 
 
 def _inside(charge: ChargeRated) -> tuple[str | int, ...]:
-    subscription = charge.subscription_id or ""
+    subscription = charge.subscription_name or charge.subscription_id or ""
     starts = charge.service_period.start.isoformat()
     product = charge.product
     match charge.kind:

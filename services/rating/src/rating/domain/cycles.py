@@ -80,6 +80,22 @@ def charge_cycle(
     return ChargeCycle(whole, charged or whole)
 
 
+def begins_cycle(
+    contract: ContractChanged, product: LicenceProduct, *, term: tuple[date, date], day: date
+) -> bool:
+    """Whether a charge cycle of a licence begins on `day`.
+
+    Raises:
+        Held: `unknown_billing_plan`.
+    """
+    plan = product.billing_plan
+    if plan == MONTHLY:
+        return begins_on_boundary(contract, day)
+    if plan == ONE_TIME:
+        return day == term[0]
+    return term[0] <= day < term[1] and _anniversary_cycle(plan, term[0], day).start == day
+
+
 def charge_starts(
     contract: ContractChanged, product: LicenceProduct, *, term: tuple[date, date], through: date
 ) -> Iterator[date]:

@@ -32,6 +32,14 @@ def customers(table: pa.Table) -> list[str]:
     return sorted(found)
 
 
+def subscription_names(table: pa.Table) -> set[tuple[str, str, str]]:
+    """(customer, Azure subscription, name) as the frame tells them; the last name of each wins."""
+    names = ("customer_id", "azure_subscription_id", "azure_subscription_name")
+    rows = zip(*(table.column(name).to_pylist() for name in names), strict=True)
+    latest = {(customer, azure): name for customer, azure, name in rows if name}
+    return {(customer, azure, name) for (customer, azure), name in latest.items()}
+
+
 def of_customer(lines: NumberedTable, customer_id: str) -> NumberedTable:
     """The lines of one customer, at their rows."""
     theirs: Any = pc.equal(lines.table.column("customer_id"), pa.scalar(customer_id))

@@ -16,6 +16,8 @@ from fractions import Fraction
 from rating.domain import licence_log
 from rating.domain.closing import closed
 from rating.domain.cycles import (
+    MONTHLY,
+    begins_cycle,
     begins_on_boundary,
     bill_on,
     boundary_for,
@@ -55,8 +57,7 @@ def licence_charges(terms: Terms, timeline: Timeline) -> Desired:
     """What the contract owes for one subscription, as far as the facts and prices tell."""
     draft = Draft()
     if terms.through is not None:
-        for state in timeline.terms:
-            _recurring(draft, terms, timeline, state, terms.through)
+        _recurring(draft, terms, timeline, terms.through)
     for step in timeline.steps:
         if step.change.kind is ChangeKind.OPENING:
             _opening(draft, terms, timeline, step)
@@ -70,26 +71,34 @@ def licence_charges(terms: Terms, timeline: Timeline) -> Desired:
     return waits.done()
 
 
-def _recurring(draft: Draft, terms: Terms, timeline: Timeline, term: State, through: date) -> None:
-    contract = terms.contract
-    try:
-        starts = list(charge_starts(contract, term.product, term=term.term, through=through))
-    except Held as held:
-        draft.hold(Hold.of(held, object=_object(timeline), key=term.product.key))
-        return
-    for start in starts:
+def _recurring(draft: Draft, terms: Terms, timeline: Timeline, through: date) -> None:
+    for start in _starts(draft, terms, timeline, through):
         state = timeline.on(start)
-        if state.quantity == 0 or (state.product, state.term) != (term.product, term.term):
-            continue
-        if not _is_ours(terms, timeline.subscription_id, start):
+        if state.quantity == 0 or not _is_ours(terms, timeline.subscription_id, start):
             continue
         identity = charge_id(
-            contract.contract_id, ChargeKind.RECURRING, timeline.subscription_id, start
+            terms.contract.contract_id, ChargeKind.RECURRING, timeline.subscription_id, start
         )
         try:
-            draft.charges.append(_whole_cycle(terms, timeline, start, identity))
+            if begins_cycle(terms.contract, state.product, term=state.term, day=start):
+                draft.charges.append(_whole_cycle(terms, timeline, start, identity))
         except Held as held:
             draft.hold(Hold.of(held, object=_object(timeline), key=state.product.key), identity)
+
+
+def _starts(draft: Draft, terms: Terms, timeline: Timeline, through: date) -> list[date]:
+    """Every day on which some term of the subscription may have begun a charge cycle."""
+    found: set[date] = set()
+    monthly = next((s for s in timeline.terms if s.product.billing_plan == MONTHLY), None)
+    others = [s for s in timeline.terms if s.product.billing_plan != MONTHLY]
+    for state in ([monthly] if monthly else []) + others:
+        try:
+            found.update(
+                charge_starts(terms.contract, state.product, term=state.term, through=through)
+            )
+        except Held as held:
+            draft.hold(Hold.of(held, object=_object(timeline), key=state.product.key))
+    return sorted(found)
 
 
 def _whole_cycle(terms: Terms, timeline: Timeline, start: date, identity: str) -> ChargeRated:

@@ -73,18 +73,19 @@ def _top_up(
     missing = price.amount - used
     if missing <= 0:
         return
-    draft.charges.append(_charge(contract, identity, rule, missing, month, counted))
+    draft.charges.append(_charge(terms, identity, rule, missing, month, counted))
 
 
 def _charge(
-    contract: ContractChanged,
+    terms: UsageTerms,
     identity: str,
     rule: Rule,
     missing: Decimal,
     month: Period,
     counted: Sequence[ChargeRated],
 ) -> ChargeRated:
-    target = rule.scope.azure_subscription_id
+    contract, target = terms.contract, rule.scope.azure_subscription_id
+    name = terms.name_of(target) if target else "Azure"
     cost_currency = counted[0].cost_currency if counted else contract.currency
     sources = sorted({source for charge in counted for source in charge.source_ids})
     return ChargeRated(
@@ -94,8 +95,9 @@ def _charge(
         contract_id=contract.contract_id,
         customer_id=contract.provider_customer_id,
         subscription_id=target,
+        subscription_name=terms.names.get(target) if target else None,
         product=PRODUCT,
-        description=f"{target or 'Azure'} minimum commitment, {month.start:%Y-%m}",
+        description=f"{name} minimum commitment, {month.start:%Y-%m}",
         quantity=Decimal(1),
         currency=contract.currency,
         amount=round_to(missing, exponent(contract.currency), Rounding.HALF_AWAY),

@@ -7,7 +7,7 @@ The sale is exact and rounded once. The cost follows the provider, who truncates
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -106,6 +106,11 @@ class UsageTerms:
     rules: Mapping[tuple[str, int], Rule]
     rates: Sequence[FxRate] = ()
     through: date | None = None
+    names: Mapping[str, str] = field(default_factory=dict)  # Azure subscription → its name
+
+    def name_of(self, azure_subscription_id: str) -> str:
+        """What people call an Azure subscription; its id where nobody told us."""
+        return self.names.get(azure_subscription_id) or azure_subscription_id
 
     def is_due(self, month: Period) -> bool:
         return self.through is not None and usage_boundary(self.contract, month) <= self.through
@@ -215,8 +220,9 @@ def _charge(terms: UsageTerms, place: Bin, sums: Sequence[UsageSum]) -> ChargeRa
         contract_id=contract.contract_id,
         customer_id=contract.provider_customer_id,
         subscription_id=place.azure_subscription_id,
+        subscription_name=terms.names.get(place.azure_subscription_id),
         product=product_of(place.meter_category),
-        description=_description(place),
+        description=_description(terms, place),
         quantity=Decimal(1),
         currency=contract.currency,
         amount=closed(exact, contract.currency),
@@ -238,8 +244,8 @@ def product_of(category: str) -> ChargeProduct:
     )
 
 
-def _description(place: Bin) -> str:
-    what = f"{place.azure_subscription_id} {place.meter_category}"
+def _description(terms: UsageTerms, place: Bin) -> str:
+    what = f"{terms.name_of(place.azure_subscription_id)} {place.meter_category}"
     late = "usage month " if place.billing_month != place.usage_month else ""
     return f"{what}, {late}{place.usage_month:%Y-%m}"
 

@@ -37,6 +37,7 @@ async def on_usage_batch_recorded(event: UsageBatchRecorded, tx: Transaction) ->
     if batch is None:
         return
     await locks.share_customers(tx, frames.customers(table))
+    await usage.name_subscriptions(tx, frames.subscription_names(table))
     groups = await _conclude(tx, batch, header, frames.numbered(table))
     file = await usage_files.count_in(
         tx,

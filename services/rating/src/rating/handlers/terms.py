@@ -8,7 +8,7 @@ from rating.domain.pricing import PriceBook
 from rating.domain.rules import Rule, RuleKind
 from rating.domain.timeline import Timeline
 from rating.domain.usage_charges import UsageTerms
-from rating.store import facts, prices
+from rating.store import facts, prices, usage
 from shared.contracts.invoicing import ContractChanged
 from shared.runtime.postgres import Reader
 
@@ -32,6 +32,7 @@ async def usage_terms(reader: Reader, contract: ContractChanged) -> UsageTerms:
         {(rule.rule_id, rule.version): rule for rule in rules},
         await prices.rates(reader, [contract.currency]),
         await facts.closed_through(reader, contract.contract_id),
+        await usage.subscription_names(reader, contract.provider_customer_id),
     )
 
 

@@ -136,6 +136,14 @@ CREATE TABLE usage_batch (
 ALTER TABLE usage_batch ALTER COLUMN frame SET STORAGE EXTERNAL;
 CREATE INDEX usage_batch_file ON usage_batch (file_id);
 
+-- What people call an Azure subscription; the ids stay what decides.
+CREATE TABLE azure_subscription (
+    customer_id            text NOT NULL,
+    azure_subscription_id  text NOT NULL,
+    name                   text NOT NULL,
+    PRIMARY KEY (customer_id, azure_subscription_id)
+);
+
 -- Sums of the lines of a batch that share everything that decides a price. Charges are made from
 -- these, never from lines.
 CREATE TABLE usage_delta (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -89,6 +89,13 @@ JOIN usage_delta d ON d.batch = l.batch AND d.position = l.position
 WHERE b.file_id = $1 AND l.line_number = $2
 """
 
+PUT_NAME = """
+INSERT INTO azure_subscription (customer_id, azure_subscription_id, name) VALUES ($1, $2, $3)
+ON CONFLICT (customer_id, azure_subscription_id) DO UPDATE SET name = excluded.name
+WHERE azure_subscription.name <> excluded.name
+"""
+NAMES = "SELECT azure_subscription_id, name FROM azure_subscription WHERE customer_id = $1"
+
 DELTA_COLUMNS = (
     "batch", "position", "lines", "customer_id", "contract_id", "outcome", "rule_id",
     "rule_version", "azure_subscription_id", "meter_category", "meter_id", "meter_name",
@@ -143,6 +150,15 @@ class Unowned:
     azure_subscription_id: str
     lines: int
     since: date
+
+
+async def name_subscriptions(tx: Transaction, names: Iterable[tuple[str, str, str]]) -> None:
+    """Keep what Azure subscriptions are called: (customer, subscription, name)."""
+    await tx.executemany(PUT_NAME, sorted(names))
+
+
+async def subscription_names(reader: Reader, customer_id: str) -> dict[str, str]:
+    return {r["azure_subscription_id"]: r["name"] for r in await reader.fetch(NAMES, customer_id)}
 
 
 async def add_batch(tx: Transaction, src: str, header: FrameHeader, frame: bytes) -> int | None:
