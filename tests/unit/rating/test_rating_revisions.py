@@ -34,9 +34,9 @@ def test_a_charge_comes_goes_and_comes_back() -> None:
     back = {c.charge_id: c for c in revise(there, withdrawn)}
     states = [next(iter(found.values())) for found in (first, withdrawn, back)]
     assert [(c.revision, c.amount, c.quantity, is_withdrawn(c)) for c in states] == [
-        (1, Decimal("78.92"), 5, False),
+        (1, Decimal("78.93"), 5, False),
         (2, 0, 0, True),
-        (3, Decimal("78.92"), 5, False),
+        (3, Decimal("78.93"), 5, False),
     ]
     assert revise(gone, withdrawn) == []
 
