@@ -25,7 +25,8 @@ _UNIT = ("unitofmeasure", "unit")
 _PEC_RATE, _PEC_PERCENT = "rateofpartnerearnedcredit", "partnerearnedcreditpercentage"
 NEEDED = frozenset(
     {
-        "customerid", "entitlementid", "usagedate", "chargestartdate", "metercategory", "meterid",
+        "customerid", "entitlementid", "entitlementdescription", "usagedate", "chargestartdate",
+        "metercategory", "meterid",
         "metername", "productid", "skuid", "resourceuri", "chargetype", "quantity", "unitprice",
         "effectiveunitprice", "pricingcurrency", "billingcurrency", "pctobcexchangerate",
         "pctobcexchangeratedate", "billingpretaxtotal", "lineid", "additionalinfo",
