@@ -8,6 +8,12 @@ BEGIN
 
 END $$;
 
+CREATE TABLE rating.azure_subscription (
+    customer_id text NOT NULL,
+    azure_subscription_id text NOT NULL,
+    name text NOT NULL
+);
+
 CREATE TABLE rating.charge (
     charge_id text NOT NULL,
     revision integer NOT NULL,
@@ -234,6 +240,9 @@ CREATE TABLE rating.usage_file (
     completed_at timestamp with time zone,
     CONSTRAINT usage_file_state_check CHECK ((state = ANY (ARRAY['receiving'::text, 'incomplete'::text, 'mismatch'::text, 'current'::text, 'superseded'::text])))
 );
+
+ALTER TABLE ONLY rating.azure_subscription
+    ADD CONSTRAINT azure_subscription_pkey PRIMARY KEY (customer_id, azure_subscription_id);
 
 ALTER TABLE ONLY rating.charge
     ADD CONSTRAINT charge_pkey PRIMARY KEY (charge_id);

@@ -1,0 +1,164 @@
+CREATE SCHEMA psa_connector;
+
+CREATE FUNCTION psa_connector.refuse_change() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
+
+END $$;
+
+CREATE TABLE psa_connector.connection (
+    id text NOT NULL,
+    vendor text NOT NULL,
+    base_url text NOT NULL,
+    credentials jsonb NOT NULL,
+    settings jsonb NOT NULL,
+    version integer NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    paused_until timestamp with time zone DEFAULT '1970-01-01 00:00:00+00'::timestamp with time zone NOT NULL,
+    pause_reason text,
+    pause_detail text,
+    paused_since timestamp with time zone
+);
+
+CREATE TABLE psa_connector.contract_mapping (
+    contract_id text NOT NULL,
+    connection_id text,
+    company_id text,
+    target_id text,
+    changed_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE psa_connector.intent (
+    id text NOT NULL,
+    connection_id text NOT NULL,
+    key text NOT NULL,
+    target text NOT NULL,
+    kind text NOT NULL,
+    source_seq bigint NOT NULL,
+    ordinal integer NOT NULL,
+    source_id text NOT NULL,
+    contract_id text NOT NULL,
+    company_id text NOT NULL,
+    target_id text NOT NULL,
+    subscription_id text,
+    operation jsonb NOT NULL,
+    stays_open boolean NOT NULL,
+    closed_by text,
+    state text NOT NULL,
+    reason text,
+    detail text,
+    attempt integer DEFAULT 0 NOT NULL,
+    answered boolean DEFAULT false NOT NULL,
+    sent_at timestamp with time zone,
+    external_id text,
+    request_hash text,
+    vendor_request_id text,
+    planned_at timestamp with time zone NOT NULL,
+    state_since timestamp with time zone NOT NULL,
+    confirmed_at timestamp with time zone,
+    CONSTRAINT intent_state_check CHECK ((state = ANY (ARRAY['planned'::text, 'sending'::text, 'unknown'::text, 'confirmed'::text, 'rejected'::text, 'blocked'::text, 'drifted'::text, 'superseded'::text])))
+);
+
+CREATE TABLE psa_connector.product_mapping (
+    connection_id text NOT NULL,
+    product_key text NOT NULL,
+    external_id text NOT NULL,
+    changed_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE psa_connector.source (
+    seq bigint NOT NULL,
+    kind text NOT NULL,
+    source_id text NOT NULL,
+    contract_id text NOT NULL,
+    body jsonb NOT NULL,
+    cause jsonb NOT NULL,
+    state text NOT NULL,
+    reason text,
+    detail text,
+    missing text[] DEFAULT '{}'::text[] NOT NULL,
+    checked boolean DEFAULT false NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    state_since timestamp with time zone NOT NULL,
+    CONSTRAINT source_kind_check CHECK ((kind = ANY (ARRAY['invoice'::text, 'licence_change'::text]))),
+    CONSTRAINT source_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'blocked'::text, 'planned'::text, 'nothing'::text])))
+);
+
+ALTER TABLE psa_connector.source ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME psa_connector.source_seq_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE psa_connector.target (
+    connection_id text NOT NULL,
+    name text NOT NULL,
+    lane text NOT NULL,
+    external_id text,
+    lease_until timestamp with time zone DEFAULT '1970-01-01 00:00:00+00'::timestamp with time zone NOT NULL,
+    not_before timestamp with time zone DEFAULT '1970-01-01 00:00:00+00'::timestamp with time zone NOT NULL,
+    failures integer DEFAULT 0 NOT NULL
+);
+
+ALTER TABLE ONLY psa_connector.connection
+    ADD CONSTRAINT connection_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY psa_connector.contract_mapping
+    ADD CONSTRAINT contract_mapping_pkey PRIMARY KEY (contract_id);
+
+ALTER TABLE ONLY psa_connector.intent
+    ADD CONSTRAINT intent_connection_id_key_key UNIQUE (connection_id, key);
+
+ALTER TABLE ONLY psa_connector.intent
+    ADD CONSTRAINT intent_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY psa_connector.product_mapping
+    ADD CONSTRAINT product_mapping_pkey PRIMARY KEY (connection_id, product_key);
+
+ALTER TABLE ONLY psa_connector.source
+    ADD CONSTRAINT source_kind_source_id_key UNIQUE (kind, source_id);
+
+ALTER TABLE ONLY psa_connector.source
+    ADD CONSTRAINT source_pkey PRIMARY KEY (seq);
+
+ALTER TABLE ONLY psa_connector.target
+    ADD CONSTRAINT target_pkey PRIMARY KEY (connection_id, name);
+
+CREATE INDEX intent_open ON psa_connector.intent USING btree (connection_id, target, source_seq, ordinal) WHERE (state <> ALL (ARRAY['confirmed'::text, 'superseded'::text]));
+
+CREATE INDEX intent_source ON psa_connector.intent USING btree (source_seq);
+
+CREATE INDEX intent_source_id ON psa_connector.intent USING btree (source_id);
+
+CREATE INDEX intent_stays_open ON psa_connector.intent USING btree (contract_id, connection_id) WHERE stays_open;
+
+CREATE INDEX intent_waiting ON psa_connector.intent USING btree (state_since, id) WHERE (state = ANY (ARRAY['blocked'::text, 'rejected'::text, 'drifted'::text]));
+
+CREATE INDEX source_contract ON psa_connector.source USING btree (contract_id, seq) WHERE (state = ANY (ARRAY['waiting'::text, 'blocked'::text]));
+
+CREATE INDEX source_open ON psa_connector.source USING btree (seq) WHERE (state = ANY (ARRAY['waiting'::text, 'blocked'::text]));
+
+CREATE INDEX target_leased ON psa_connector.target USING btree (connection_id, lease_until);
+
+ALTER TABLE ONLY psa_connector.contract_mapping
+    ADD CONSTRAINT contract_mapping_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES psa_connector.connection(id);
+
+ALTER TABLE ONLY psa_connector.intent
+    ADD CONSTRAINT intent_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES psa_connector.connection(id);
+
+ALTER TABLE ONLY psa_connector.intent
+    ADD CONSTRAINT intent_connection_id_target_fkey FOREIGN KEY (connection_id, target) REFERENCES psa_connector.target(connection_id, name);
+
+ALTER TABLE ONLY psa_connector.intent
+    ADD CONSTRAINT intent_source_seq_fkey FOREIGN KEY (source_seq) REFERENCES psa_connector.source(seq);
+
+ALTER TABLE ONLY psa_connector.product_mapping
+    ADD CONSTRAINT product_mapping_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES psa_connector.connection(id);
+
+ALTER TABLE ONLY psa_connector.target
+    ADD CONSTRAINT target_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES psa_connector.connection(id);
