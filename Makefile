@@ -42,8 +42,9 @@ fmt: setup  ## format and fix what can be fixed
 bench: setup  ## webhook → Autotask latency at 50 changes a second
 	@$(BIN)/python -m tests.benchmarks.latency
 
-schemas: setup  ## write shared/schemas and docs/events from the contracts
+schemas: setup  ## write event schemas from the contracts and schema.sql from the migrations
 	@$(BIN)/python -m shared.contracts.export
+	@$(BIN)/python -m tests.migrations.snapshot
 
 lock: setup  ## resolve anew and pin with hashes
 	@VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 $(NOT_LOCKED) --no-emit-index-url --no-annotate --no-header --group dev pyproject.toml deploy/toolchain.in -o requirements.lock
