@@ -148,6 +148,7 @@ class Subscription:
         self._client_id = client_id
         self._instance_id = instance_id
         self._consumer: AIOKafkaConsumer | None = None
+        self._onlooker: AIOKafkaConsumer | None = None
         self.assigned: set[Partition] = set()
 
     async def start(self, topics: Sequence[str]) -> None:
@@ -165,8 +166,12 @@ class Subscription:
             fetch_max_wait_ms=500,
         )
         self._consumer.subscribe(list(topics), listener=Assignment(self._on_assigned))
+        # On the consumer's own connection a question about a partition's end would wait behind
+        # the fetch that the broker holds open while nothing arrives.
+        self._onlooker = AIOKafkaConsumer(**self._options, client_id=f"{self._client_id}-lag")
         try:
             await self._consumer.start()
+            await self._onlooker.start()
         except KafkaError as error:
             raise BusError(f"the broker does not answer: {error}") from error
 
@@ -223,10 +228,10 @@ class Subscription:
     async def lag(self) -> dict[Partition, int]:
         """Records behind the end, per assigned partition, by position (not by committed offset)."""
         partitions = [TopicPartition(p.topic, p.number) for p in sorted(self.assigned)]
-        if not partitions:
+        if not partitions or self._onlooker is None:
             return {}
         try:
-            ends = await self._client.end_offsets(partitions)
+            ends = await self._onlooker.end_offsets(partitions)
             behind = {}
             for tp, end in ends.items():
                 if tp in self._client.assignment():
@@ -237,8 +242,9 @@ class Subscription:
         return behind
 
     async def stop(self) -> None:
-        if self._consumer is not None:
-            await self._consumer.stop()
+        for client in (self._consumer, self._onlooker):
+            if client is not None:
+                await client.stop()
 
     @property
     def _client(self) -> AIOKafkaConsumer:
