@@ -12,15 +12,13 @@ import hashlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 from pydantic import JsonValue
 
 from shared.contracts.audit import AuditRecorded, audit_event_class
-
-if TYPE_CHECKING:
-    from shared.runtime.postgres import Connection, Reader
+from shared.runtime.connection import Connection, Reader
 
 GENESIS = "0" * 64
 

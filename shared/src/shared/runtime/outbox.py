@@ -11,8 +11,9 @@ can be republished.
 from __future__ import annotations
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import asyncpg
 import structlog
@@ -20,11 +21,8 @@ import structlog
 from shared.contracts.envelope import Envelope
 from shared.kernel.errors import Invalid
 from shared.runtime import telemetry
-from shared.runtime.kafka import BusError
-
-if TYPE_CHECKING:
-    from shared.runtime.kafka import Producer
-    from shared.runtime.postgres import Connection, Database
+from shared.runtime.connection import Connection
+from shared.runtime.kafka import BusError, Producer
 
 log = structlog.get_logger()
 
@@ -92,10 +90,18 @@ class RelayState:
     leading: bool = False
 
 
+class Connects(Protocol):
+    """The part of a database handle that a relay needs."""
+
+    def dedicated(self) -> AbstractAsyncContextManager[Connection]:
+        """A connection of its own, for the lead and for LISTEN."""
+        ...
+
+
 class Relay:
     """Publishes committed outbox rows. Run one per process; one per service leads at a time."""
 
-    def __init__(self, database: Database, producer: Producer) -> None:
+    def __init__(self, database: Connects, producer: Producer) -> None:
         self._database = database
         self._producer = producer
         self._woken = asyncio.Event()

@@ -10,41 +10,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import asyncpg
 import orjson
-from asyncpg.pool import PoolConnectionProxy
 from pydantic import JsonValue
 
 from shared.contracts.envelope import Envelope, Event
 from shared.kernel.clock import Clock
 from shared.kernel.ids import derived_id, new_id
 from shared.runtime import audit, outbox
+from shared.runtime.connection import Connection, Reader, Record
 
-Record = asyncpg.Record
-if TYPE_CHECKING:  # generic in the stubs only
-    Connection = asyncpg.Connection[Record] | PoolConnectionProxy[Record]
-else:
-    Connection = asyncpg.Connection | PoolConnectionProxy
+__all__ = ["Commit", "Connection", "Database", "Reader", "Record", "Transaction", "schema_of"]
+
 Committed = Callable[["Commit"], None]
-
-
-class Reader:
-    """Looks at the database at one business instant (`now`)."""
-
-    def __init__(self, connection: Connection, now: datetime) -> None:
-        self._connection = connection
-        self.now = now
-
-    async def fetch(self, sql: str, *args: object) -> list[Record]:
-        return await self._connection.fetch(sql, *args)
-
-    async def fetchrow(self, sql: str, *args: object) -> Record | None:
-        return await self._connection.fetchrow(sql, *args)
-
-    async def fetchval(self, sql: str, *args: object) -> Any:
-        return await self._connection.fetchval(sql, *args)
 
 
 class Commit:

@@ -1,0 +1,32 @@
+"""What reads the database: a connection with our codecs, and a handle that can only look."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+Record = asyncpg.Record
+if TYPE_CHECKING:  # generic in the stubs only
+    Connection = asyncpg.Connection[Record] | PoolConnectionProxy[Record]
+else:
+    Connection = asyncpg.Connection | PoolConnectionProxy
+
+
+class Reader:
+    """Looks at the database at one business instant (`now`)."""
+
+    def __init__(self, connection: Connection, now: datetime) -> None:
+        self._connection = connection
+        self.now = now
+
+    async def fetch(self, sql: str, *args: object) -> list[Record]:
+        return await self._connection.fetch(sql, *args)
+
+    async def fetchrow(self, sql: str, *args: object) -> Record | None:
+        return await self._connection.fetchrow(sql, *args)
+
+    async def fetchval(self, sql: str, *args: object) -> Any:
+        return await self._connection.fetchval(sql, *args)
