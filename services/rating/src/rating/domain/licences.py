@@ -192,11 +192,12 @@ def _proration(terms: Terms, step: Step, leg: Leg) -> ChargeRated | None:
         _proration_id(terms, step, leg.name), leg.delta, leg.price, coefficient, step.day
     )
     why = {"": "", "from": ", the old price until then", "to": ", the new price from then"}
-    return _charge(
+    charge = _charge(
         terms, step.change.subscription_id, state, figure,
         kind=ChargeKind.PRORATION, sources=(step.change.change_id,),
         description=f"{state.product_name}, {leg.delta:+d} from {step.day}{why[leg.name]}",
     )  # fmt: skip
+    return charge.model_copy(update={"effective_at": step.change.effective_at})
 
 
 @dataclass(frozen=True, slots=True)

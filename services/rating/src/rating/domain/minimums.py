@@ -62,7 +62,9 @@ def _top_up(
     identity = charge_id(
         contract.contract_id, ChargeKind.MINIMUM, target or "contract", month.start
     )
-    reason = _obstacle(contract, usage, month, target, price, known_months)
+    reason = _obstacle(usage, target, is_known=month.start in known_months)
+    if price.currency != contract.currency:
+        reason = "no_price_in_currency"
     if reason is not None:
         what = f"azure-subscription/{target}" if target else f"contract/{contract.contract_id}"
         detail = f"the minimum of {month.start:%Y-%m} cannot be told yet"
@@ -73,12 +75,15 @@ def _top_up(
     missing = price.amount - used
     if missing <= 0:
         return
-    draft.charges.append(_charge(terms, identity, rule, missing, month, counted))
+    draft.charges.append(
+        _charge(terms, identity, rule=rule, missing=missing, month=month, counted=counted)
+    )
 
 
 def _charge(
     terms: UsageTerms,
     identity: str,
+    *,
     rule: Rule,
     missing: Decimal,
     month: Period,
@@ -118,17 +123,9 @@ def _charge(
     )
 
 
-def _obstacle(
-    contract: ContractChanged,
-    usage: Desired,
-    month: Period,
-    target: str | None,
-    price: Minimum,
-    known_months: frozenset[date],
-) -> str | None:
-    if price.currency != contract.currency:
-        return "no_price_in_currency"
-    if month.start not in known_months:
+def _obstacle(usage: Desired, target: str | None, *, is_known: bool) -> str | None:
+    """Why the usage of the month cannot be told; None when it can."""
+    if not is_known:
         return "usage_file_missing"
     if any(_waits(hold, target) for hold in usage.holds):
         return "usage_held"
