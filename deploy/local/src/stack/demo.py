@@ -20,7 +20,7 @@ from stack.play import EXIT_DIFFERENT, Played, ReportFile, load, play_on_running
 from stack.state import is_running
 
 STORIES = Path(__file__).parent / "stories"
-SHOWN = ("alder-dental", "birch-logistics", "azure-month", "multi-cloud")
+SHOWN = ("alder-dental", "birch-logistics", "elm-legal", "azure-month", "multi-cloud")
 EXPLAINED = (("alder-dental", 2), ("birch-logistics", 0))  # story and line index of an invoice
 
 KeepRunning = Annotated[

@@ -97,6 +97,7 @@ class ChargeRated(Event):
     cost_currency: Currency
     service_period: PeriodField
     bill_on: date
+    effective_at: Instant | None = None  # of the change that a proration charges
     price: PriceBasis
     proration: ProrationBasis | None = None
     usage: UsageBasis | None = None

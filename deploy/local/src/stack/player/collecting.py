@@ -179,7 +179,7 @@ async def _usage_files(services: Services, plays: Sequence[Names]) -> list[Row]:
     exports = await services.pages("ingest", "/v1/usage-exports")
     rows = []
     for export in exports:
-        if export.get("invoice_number") not in numbers or export.get("file_id") is None:
+        if export["invoice_number"] not in numbers or export["file_id"] is None:
             continue
         rated = await services.get("rating", f"/v1/usage-files/{export['file_id']}")
         rows.append({"export": export, "rated": rated})

@@ -128,10 +128,13 @@ def _health(findings: Findings, latencies: dict[str, Row]) -> Table:
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="dim")
     table.add_column()
-    rated = sum(int(f["rated"].get("rated", 0)) for f in findings.usage_files)
-    lines = sum(int(f["rated"].get("lines", 0)) for f in findings.usage_files)
+    rated = sum(int(f["rated"]["rated"]) for f in findings.usage_files)
+    no_sale = sum(int(f["rated"]["not_billable"]) for f in findings.usage_files)
+    lines = sum(int(f["rated"]["received"]["lines"]) for f in findings.usage_files)
     if lines:
-        table.add_row("usage lines", f"{lines:,} in, {rated:,} rated, the rest accounted for")
+        table.add_row(
+            "usage lines", f"{lines:,} in = {rated:,} rated + {no_sale:,} not billable + held"
+        )
     table.add_row("held", _count(findings.holds, "reason"))
     table.add_row("dead letters", str(len(findings.dead_letters)))
     table.add_row("refused by the provider", _refused(findings))

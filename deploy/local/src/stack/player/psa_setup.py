@@ -109,16 +109,16 @@ class _Seed:
     def add(self, names: Names) -> dict[str, Target]:
         """Everything the story's contracts need here."""
         mine = {n: c for n, c in names.story.contracts.items() if c.psa == self.vendor}
-        targets = {}
-        for name, contract in mine.items():
-            company = self.company(names.story.customers[contract.customer].name)
-            target_id = self.target(names, name, contract, company)
-            targets[names.own(name)] = Target(self.vendor, company, target_id)
         if mine:
             for product in names.story.products:
                 self.product(names, product)
             for kind in _GENERAL:
                 self.general_product(kind)
+        targets = {}
+        for name, contract in mine.items():
+            company = self.company(names.story.customers[contract.customer].name)
+            target_id = self.target(names, name, contract, company)
+            targets[names.own(name)] = Target(self.vendor, company, target_id)
         return targets
 
     def company(self, name: str) -> int:
@@ -204,7 +204,7 @@ class _Autotask(_Seed):
         return id
 
     def target(self, names: Names, name: str, contract: Contract, company: int) -> int:
-        """The contract's periods begin on the anchor day; seats of the start are already on it."""
+        """The contract's periods begin on the anchor day."""
         id = self._next("contracts")
         starts = date(contract.starts.year - 1, contract.starts.month, min(contract.anchor_day, 28))
         self.state["contracts"].append(
@@ -216,7 +216,27 @@ class _Autotask(_Seed):
                 "endDate": _ENDS,
             }
         )
+        self._seats_taken_over(names, contract, id)
         return id
+
+    def _seats_taken_over(self, names: Names, contract: Contract, contract_id: int) -> None:
+        """What the customer has when the story starts stands on the contract already."""
+        prices = {rule.product: rule.fixed for rule in contract.prices if rule.fixed is not None}
+        for name, subscription in names.story.customers[contract.customer].subscriptions.items():
+            if contract.subscriptions is not None and name not in contract.subscriptions:
+                continue
+            product = names.story.products[subscription.product]
+            price = prices.get(subscription.product) or (product.list[0] if product.list else 0)
+            self.state["contract_services"].append(
+                {
+                    "id": self._next("contract_services"),
+                    "contractID": contract_id,
+                    "serviceID": self.products[names.product_key(subscription.product)],
+                    "units": subscription.seats,
+                    "unitPrice": str(price),
+                    "unitCost": str(product.cost[0]) if product.cost else "0",
+                }
+            )
 
     def product(self, names: Names, product: str) -> None:
         written = names.story.products[product]

@@ -17,7 +17,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from shared.kernel.periods import utc_day
 from stack.story.expectations import Expect
-from stack.story.scalars import Currency, Instant, Name, Names, Percent, Priced, Share, Written
+from stack.story.scalars import Currency, Instant, Name, Names, Percent, Priced, Share, Written, Yes
 
 
 class Seller(Written):
@@ -90,7 +90,7 @@ class PriceRule(Written):
     azure: str | None = None  # Azure subscription
     purchase: Literal["*"] | None = None
     fixed: Decimal | None = None
-    list: Literal[True] | None = None
+    list: Yes | None = None
     cost_plus: Percent | None = None
     discount: Percent | None = None
     markup: Percent | None = None
@@ -199,9 +199,9 @@ class Event(Written):
     at: Instant
     subscription: str | None = None  # customer/subscription
     seats: int | None = Field(default=None, ge=0)
-    cancel: Literal[True] | None = None
-    suspend: Literal[True] | None = None
-    resume: Literal[True] | None = None
+    cancel: Yes | None = None
+    suspend: Yes | None = None
+    resume: Yes | None = None
     at_renewal: dict[Literal["seats"], int] | None = None
     buy: str | None = None  # product; with customer, as (the new subscription's name), seats
     customer: str | None = None

@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -51,6 +51,12 @@ def _priced(value: object) -> object:
     return (Decimal(match[1]), match[2])
 
 
+def _yes(value: object) -> object:
+    if str(value).lower() != "true":
+        raise ValueError("write true, or leave it out")
+    return True
+
+
 def _many(value: object) -> object:
     return value if isinstance(value, list) else [value]
 
@@ -61,6 +67,7 @@ def _utc(value: datetime) -> datetime:
     return value
 
 
+Yes = Annotated[Literal[True], BeforeValidator(_yes)]
 Percent = Annotated[Decimal, BeforeValidator(_percent)]
 Share = Annotated[Fraction, BeforeValidator(_share)]
 DaysOfCycle = Annotated[tuple[int, int], BeforeValidator(_days)]

@@ -43,7 +43,8 @@ def _inside(charge: ChargeRated) -> tuple[str | int, ...]:
         case ChargeKind.RECURRING:
             return (product.name, -_months(product), subscription, starts)
         case ChargeKind.PRORATION:
-            return (starts, product.name, -_months(product), subscription)
+            happened = charge.effective_at.isoformat() if charge.effective_at else ""
+            return (starts, happened, product.name, -_months(product), subscription)
         case ChargeKind.USAGE:
             return (subscription, _category_rank(product.name), product.name, starts)
         case ChargeKind.MINIMUM | ChargeKind.PURCHASE:
