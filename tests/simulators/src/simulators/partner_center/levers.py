@@ -153,8 +153,14 @@ class Levers:
             )
         except Refusal as refusal:
             return Answer.of(refusal.status, refusal.body())
-        shown = [resources.subscription(s, self._shop.now) for s in bought]
-        return Answer.of(200, {"order": resources.order(order), "subscriptions": shown})
+        books = self._shop.books
+        record = next(r for r in reversed(books.audit_records) if r.resource_id == order.id)
+        shown = {
+            "order": resources.order(order),
+            "subscriptions": [resources.subscription(s, self._shop.now) for s in bought],
+            "audit_record": audit_resource(record),
+        }
+        return Answer.of(200, shown)
 
     async def _add(self, request: Request) -> Answer:
         more = Additions.model_validate(loads(await request.body()))
