@@ -15,9 +15,7 @@ AUDIT_TOPIC = "tieout.{service}.audit.v1"
 class AuditRecorded(Event):
     """One link of a service's hash chain, exactly as stored."""
 
-    TYPE: ClassVar[str] = "tieout.shared.audit-recorded.v1"
-    TOPIC: ClassVar[str] = "tieout.shared.audit.v1"
-
+    # Only the class of a service (`audit_event_class`) has a type and a topic.
     service: Id
     seq: int
     at: Instant
