@@ -33,7 +33,12 @@ class Discard(BaseModel):
 def router(database: Database, handlers: Handlers) -> APIRouter:
     """Routes under /v1/dead-letters and /v1/audit."""
     routes = APIRouter(prefix="/v1", tags=["operations"])
+    _add_dead_letters(routes, database, handlers)
+    _add_audit(routes, database)
+    return routes
 
+
+def _add_dead_letters(routes: APIRouter, database: Database, handlers: Handlers) -> None:
     @routes.get("/dead-letters", operation_id="dead-letters.list")
     async def list_dead_letters(
         caller: Reads, status: str | None = None, limit: Limit = 50, cursor: CursorParam = None
@@ -61,6 +66,8 @@ def router(database: Database, handlers: Handlers) -> APIRouter:
             await dead_letters.discard(tx, letter_id, reason=body.reason, handlers=handlers)
         return {"status": "discarded"}
 
+
+def _add_audit(routes: APIRouter, database: Database) -> None:
     @routes.get("/audit", operation_id="audit.list")
     async def list_audit(
         caller: Reads,
@@ -90,5 +97,3 @@ def router(database: Database, handlers: Handlers) -> APIRouter:
             "broken_at": verdict.broken_at,
             "reason": verdict.reason,
         }
-
-    return routes
