@@ -274,3 +274,32 @@ async def test_a_contract_of_another_type_takes_no_services_a1(world: PsaWorld) 
     await world.deliver(change("c1", 0, 8, "2026-06-09", kind=ChangeKind.PURCHASED))
 
     assert await world.holds() == [("contract_not_recurring", "intent/c1")]
+
+
+async def test_an_answer_of_another_shape_after_a_post_is_looked_up_g3(world: PsaWorld) -> None:
+    """200 with a body that nobody expects: not confirmed, not repeated, found."""
+    await world.elm()
+    await world.vendors.fault(*POSTS, "status", status=200, body={"itemId": None})
+    await world.deliver(change("c1", 30, 22, "2026-06-09"))
+    assert await world.states() == ["unknown"]
+
+    await world.until_states("confirmed")
+
+    assert [row[2] for row in await adjustments(world)] == [-8]
+
+
+async def test_a_psa_that_is_down_is_shown_and_comes_back_g3(world: PsaWorld) -> None:
+    """Nothing is lost or rejected; after some tries a person can see it."""
+    await world.elm()
+    await world.vendors.fault("autotask", "POST", "Contract", "status", status=503, times=100)
+
+    async def shown() -> bool:
+        return await world.holds() == [("psa_unavailable", "intent/c1")]
+
+    await world.psa.harness.deliver(change("c1", 30, 22, "2026-06-09"))
+    await world.until(shown, within_s=90)
+    assert await world.states() == ["planned"]
+
+    await world.vendors.heal("autotask")
+    await world.until_states("confirmed", within_s=60)
+    assert await world.holds() == []

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from psa_connector.domain.intents import State
 from psa_connector.handlers import mapping
-from psa_connector.store import connections, intents, operations, sources
+from psa_connector.store import connections, intents, operations, queue, sources
 from psa_connector.store.intents import Intent
 from shared.kernel.errors import NotFound
 from shared.runtime.postgres import Database, Record
@@ -26,6 +26,7 @@ from shared.runtime.web import (
 
 IntentId = Annotated[str, Path(min_length=1, max_length=64)]
 HOLDS_MAX = 500
+STRUGGLES = 5  # failures in a row after which a person should know
 
 
 class IntentRow(BaseModel):
@@ -107,15 +108,17 @@ def add_routes(routes: APIRouter, database: Database) -> None:
 
     @routes.get("/holds", operation_id="holds.list")
     async def holds(caller: Reads) -> dict[str, Any]:
-        """Contracts without a place, intents that wait, connections that rest; at most 500 of
-        each."""
+        """Contracts without a place, intents that wait, targets that fail again and again,
+        connections that rest; at most 500 of each."""
         async with database.read() as reader:
             waiting = await sources.waiting(reader, limit=HOLDS_MAX)
             stuck = await intents.waiting(reader, limit=HOLDS_MAX)
+            failing = await queue.struggling(reader, failures=STRUGGLES, limit=HOLDS_MAX)
             resting = await connections.paused(reader)
         found = [
             *map(_source_hold, waiting),
             *map(_intent_hold, stuck),
+            *map(_failing_hold, failing),
             *map(_connection_hold, resting),
         ]
         return page([hold.model_dump(mode="json") for hold in found])
@@ -165,6 +168,11 @@ def _intent_hold(intent: Intent) -> Hold:
         since=intent.state_since,
         key=intent.contract_id,
     )
+
+
+def _failing_hold(intent: Intent) -> Hold:
+    """Still being tried; the PSA does not answer in a way that decides."""
+    return _intent_hold(intent).model_copy(update={"reason": "psa_unavailable"})
 
 
 def _connection_hold(row: Record) -> Hold:

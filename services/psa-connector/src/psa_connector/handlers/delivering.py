@@ -14,7 +14,6 @@ from psa_connector.domain.mapping import Block, Reason
 from psa_connector.domain.operations import ServiceAdjustment
 from psa_connector.domain.verdicts import Observation
 from psa_connector.handlers.announcing import announce_refusal, refusal
-from psa_connector.handlers.planning import SEND
 from psa_connector.store import connections, intents, operations, queue, sources
 from psa_connector.store.queue import Claim, Settlement
 from shared.contracts.psa_connector import DeliveryConfirmed
@@ -89,7 +88,6 @@ async def _confirmed(tx: Transaction, held: Claim, outcome: Outcome) -> None:
     )
     await tx.publish(event, id=derived_id("delivery-confirmed", intent.id, intent.attempt))
     await _record(tx, "psa.delivered", held, outcome)
-    tx.wake(SEND)
 
 
 async def _refused(tx: Transaction, held: Claim, outcome: Outcome) -> None:

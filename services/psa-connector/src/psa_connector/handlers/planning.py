@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from psa_connector.clients.vendors import kinds_of
+from psa_connector.domain.connection import Connection
 from psa_connector.domain.drafts import Planned
 from psa_connector.domain.intents import State
 from psa_connector.domain.mapping import Block, Nowhere, Place, Reason, place_of
@@ -50,19 +51,25 @@ async def receive(fact: Fact, tx: Transaction) -> None:
 async def plan_source(tx: Transaction, source: Source, *, again: bool = False) -> None:
     """Turn a fact into intents. `again`: it was planned before; nothing that started moves."""
     started = await intents.started_place(tx, source) if again else None
-    mapping = await mappings.contract(tx, source.contract_id)
+    mapping, connection = await mappings.contract_and_connection(tx, source.contract_id)
     place = started or place_of(source.contract_id, mapping)
+    if started is not None:
+        connection = await connections.get(tx, started.connection_id)
     match place:
         case Block():
             await _wait(tx, source, place)
         case Nowhere():
             await _deliver_nothing(tx, source)
         case Place():
-            await _plan_at(tx, source, place, again=again)
+            if connection is None:
+                raise RuntimeError(f"{place.connection_id} is gone; connections are kept")
+            planned = await _plan(tx, source, place, connection)
+            await _put(tx, source, place, planned, again=again)
 
 
-async def _plan_at(tx: Transaction, source: Source, place: Place, *, again: bool) -> None:
-    planned = await _plan(tx, source, place)
+async def _put(
+    tx: Transaction, source: Source, place: Place, planned: Sequence[Planned], *, again: bool
+) -> None:
     if not planned:
         await _deliver_nothing(tx, source)
         return
@@ -80,10 +87,9 @@ async def _plan_at(tx: Transaction, source: Source, place: Place, *, again: bool
     tx.wake(SEND)
 
 
-async def _plan(tx: Transaction, source: Source, place: Place) -> tuple[Planned, ...]:
-    connection = await connections.get(tx, place.connection_id)
-    if connection is None:
-        raise RuntimeError(f"connection {place.connection_id} is gone; they are never deleted")
+async def _plan(
+    tx: Transaction, source: Source, place: Place, connection: Connection
+) -> tuple[Planned, ...]:
     rules = PlanRules(kinds_of(connection.vendor), connection.addition_rules)
     still_open = []
     if OperationKind.ADDITION in rules.kinds and isinstance(source.fact, InvoiceFinalised):

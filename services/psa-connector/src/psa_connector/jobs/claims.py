@@ -32,6 +32,7 @@ class Claims:
         arrived = self._rounds
         self._writers += 1
         try:
+            await asyncio.sleep(0)  # let the others that were woken step up, too
             async with self._asking:
                 if not self._ready and self._exhausted <= arrived:
                     await self._ask()
@@ -44,9 +45,7 @@ class Claims:
         limit, until = self._writers, monotonic() + self.pace.lease_s
         async with self._database.transaction() as tx:
             ids = await queue.claim(tx, self.pace, limit=limit)
+            found = await queue.details(tx, ids, self.pace) if ids else []
         if len(ids) < limit:
             self._exhausted = self._rounds
-        if ids:
-            async with self._database.read() as reader:
-                found = await queue.details(reader, ids, self.pace)
-            self._ready.extend((claim, until) for claim in found)
+        self._ready.extend((claim, until) for claim in found)

@@ -45,6 +45,8 @@ DENIED_S = 60.0
 FIRST_BACKOFF_S = 0.25
 LONGEST_BACKOFF_S = 60.0
 MARGIN_S = 0.2
+# What parsing an answer of an unexpected shape raises; the vendor's fault, not the record's.
+ODD_ANSWER = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,10 @@ class Sender:
             return await self._deliver(attempt)
         except PsaError as error:
             return after_error(attempt.held, error, look_again_s=self._look_again_s)
+        except ODD_ANSWER as error:
+            log.exception("psa.odd_answer", intent_id=attempt.held.intent.id)
+            unavailable = Unavailable(f"the PSA's answer was not understood: {error!r}")
+            return after_error(attempt.held, unavailable, look_again_s=self._look_again_s)
 
     async def _deliver(self, attempt: Attempt) -> Outcome:
         held, client = attempt.held, attempt.client
@@ -106,7 +112,7 @@ class Sender:
             return _absent(held, seen, look_again_s=self._look_again_s)
         if monotonic() > attempt.write_until:
             raise Unavailable("the PSA answered too slowly to write within the lease")
-        written = await client.write(work, verdict)
+        written = await _write(client, work, verdict)
         return await _proven(attempt, work, seen, written)
 
     async def _ready_operation(self, attempt: Attempt) -> tuple[Operation, tuple[Block, ...]]:
@@ -128,9 +134,7 @@ class Sender:
     ) -> tuple[Block, ...]:
         """Preflight of everything the source still wants to write, before its first write (G6)."""
         held = attempt.held
-        async with self._database.read() as reader:
-            run = await intents.of_source(reader, held.intent.source_seq)
-        others = [one.operation for one in run if one.id != held.intent.id]
+        others = await self._others(held)
         expected = Expectation(
             target_id=held.intent.place.target_id,
             company_id=held.intent.place.company_id,
@@ -145,6 +149,23 @@ class Sender:
                 await delivering.remember_check(tx, held)
         return blocks
 
+    async def _others(self, held: Claim) -> list[Operation]:
+        """What the same source still wants to write; most sources want one thing."""
+        if held.of_source == 1:
+            return []
+        async with self._database.read() as reader:
+            run = await intents.of_source(reader, held.intent.source_seq)
+        return [one.operation for one in run if one.id != held.intent.id]
+
+
+async def _write(client: PsaClient, work: Work, wanted: Write) -> Written:
+    """Once a request may have left, an answer that nobody understands is no answer."""
+    try:
+        return await client.write(work, wanted)
+    except ODD_ANSWER as error:
+        log.exception("psa.odd_answer", key=work.key)
+        raise WriteUnknown(f"the PSA's answer was not understood: {error!r}") from error
+
 
 async def _proven(attempt: Attempt, work: Work, seen: Observation, written: Written) -> Outcome:
     """Read back what the PSA said yes to. Not seen is not failed: it will be looked for again."""
@@ -158,9 +179,9 @@ async def _proven(attempt: Attempt, work: Work, seen: Observation, written: Writ
     )
     try:
         after = await attempt.client.observe(work)
-    except PsaError as error:
+        verdict = judge(work.operation, after, answered=True)
+    except (PsaError, *ODD_ANSWER) as error:
         return Outcome(replace(facts, detail=str(error)), seen, wrote=True)
-    verdict = judge(work.operation, after, answered=True)
     match verdict:
         case Done():
             done = replace(facts, state=State.CONFIRMED, wait_s=0.0)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from psa_connector.domain.connection import Connection
 from psa_connector.domain.mapping import ContractMapping
+from psa_connector.store.connections import connection_of
 from shared.runtime.postgres import Reader, Record, Transaction
 
 PUT_CONTRACT = """
@@ -16,6 +18,12 @@ ON CONFLICT (contract_id) DO UPDATE SET
 """
 GET_CONTRACT = """
 SELECT connection_id, company_id, target_id FROM contract_mapping WHERE contract_id = $1
+"""
+GET_CONTRACT_AND_CONNECTION = """
+SELECT m.connection_id, m.company_id, m.target_id,
+       c.id, c.vendor, c.base_url, c.credentials, c.settings, c.version
+FROM contract_mapping m LEFT JOIN connection c ON c.id = m.connection_id
+WHERE m.contract_id = $1
 """
 LIST_CONTRACTS = """
 SELECT contract_id, connection_id, company_id, target_id FROM contract_mapping
@@ -48,6 +56,17 @@ async def put_contract(tx: Transaction, contract_id: str, mapping: ContractMappi
 async def contract(reader: Reader, contract_id: str) -> ContractMapping | None:
     row = await reader.fetchrow(GET_CONTRACT, contract_id)
     return None if row is None else ContractMapping(**row)
+
+
+async def contract_and_connection(
+    reader: Reader, contract_id: str
+) -> tuple[ContractMapping | None, Connection | None]:
+    """Where a contract goes, with the connection that leads there."""
+    row = await reader.fetchrow(GET_CONTRACT_AND_CONNECTION, contract_id)
+    if row is None:
+        return None, None
+    mapping = ContractMapping(row["connection_id"], row["company_id"], row["target_id"])
+    return mapping, connection_of(row) if row["connection_id"] else None
 
 
 async def list_contracts(reader: Reader, *, after: str, limit: int) -> list[Record]:

@@ -69,6 +69,7 @@ RETURNING i.id
 """
 DETAILS = """
 SELECT i.*, s.cause AS source_cause, s.checked AS source_checked,
+       (SELECT count(*) FROM intent x WHERE x.source_seq = i.source_seq) AS of_source,
        coalesce(s.body ->> 'currency', '') AS source_currency,
        c.id AS connection__id, c.vendor AS connection__vendor, c.base_url AS connection__base_url,
        c.credentials AS connection__credentials, c.settings AS connection__settings,
@@ -112,6 +113,15 @@ WHERE connection_id = $1 AND name = $2
 GO_NOW = """
 UPDATE target SET not_before = 'epoch', failures = 0 WHERE connection_id = $1 AND name = $2
 """
+# Tried again and again without an answer that decides.
+STRUGGLING = """
+SELECT DISTINCT ON (i.connection_id, i.target) i.*
+FROM intent i
+JOIN target t ON t.connection_id = i.connection_id AND t.name = i.target
+WHERE i.state IN ('planned', 'sending', 'unknown') AND t.failures >= $1
+ORDER BY i.connection_id, i.target, i.source_seq, i.ordinal
+LIMIT $2
+"""
 # Heads that will move by themselves; what waits for a person is not work.
 COUNT_MOVING = """
 SELECT count(*) FROM (
@@ -131,6 +141,7 @@ class Claim:
     cause: Envelope
     currency: str
     checked: bool  # preflight passed for this source
+    of_source: int  # intents of the same source, this one included
     settled: bool  # long enough since the last request for its absence to be final
     service: str | None  # the PSA's id of the service, once known
     taken: frozenset[str]  # services of the contract that belong to other subscriptions
@@ -186,6 +197,7 @@ async def details(reader: Reader, ids: list[str], pace: Pace) -> list[Claim]:
             cause=Envelope.from_headers((n, text.encode()) for n, text in row["source_cause"]),
             currency=row["source_currency"],
             checked=row["source_checked"],
+            of_source=row["of_source"],
             settled=bool(row["settled"]),
             service=row["service"],
             taken=frozenset(row["taken"] or ()),
@@ -219,6 +231,11 @@ async def settle(tx: Transaction, held: Claim, verdict: Settlement) -> bool:
 async def go_now(tx: Transaction, intent: Intent) -> None:
     """Forget a target's back-off."""
     await tx.execute(GO_NOW, intent.connection_id, intent.target)
+
+
+async def struggling(reader: Reader, *, failures: int, limit: int) -> list[Intent]:
+    """The first intents of targets that failed so many times in a row."""
+    return [intent_of(row) for row in await reader.fetch(STRUGGLING, failures, limit)]
 
 
 async def count_moving(reader: Reader) -> int:
