@@ -34,7 +34,10 @@ EXIT_BAD_STORY = 64
 
 Files = Annotated[list[Path], typer.Argument(help="story files, see docs/stories.md")]
 ReportFile = Annotated[Path | None, typer.Option("--report", help="write everything as JSON here")]
-Copies = Annotated[int, typer.Option("--deliver", min=1, help="deliver each webhook so many times")]
+Copies = Annotated[
+    int,
+    typer.Option("--deliver", min=0, help="deliver each webhook so many times; 0: lose them all"),
+]
 Shuffle = Annotated[
     int | None, typer.Option("--shuffle", help="deliver each day's webhooks in this seed's order")
 ]

@@ -33,13 +33,26 @@ class Findings:
     seconds: float = 0.0
 
 
+async def waiting(services: Services) -> list[Row]:
+    """Everything that is held or dead at the moment, with the list it stands in."""
+    lists: list[tuple[str, str, str | None]] = [(name, "/v1/holds", None) for name in HOLDING]
+    lists += [(name, "/v1/dead-letters", "pending") for name in SERVICES]
+    rows: list[Row] = []
+    for service, path, status in lists:
+        found = await services.pages(service, path, status=status)
+        rows += [{"service": service, "list": path, **row} for row in found]
+    return rows
+
+
 async def collect(
     services: Services,
     plays: Sequence[Names],
     targets: dict[str, Target],
     outcomes: list[Outcome],
+    *,
+    before: Sequence[Row] = (),
 ) -> Findings:
-    """What came out of these plays, and nothing of earlier ones."""
+    """What came out of these plays, and nothing of earlier ones: `before` was waiting already."""
     found = Findings(outcomes=outcomes)
     for names in plays:
         for name in names.story.contracts:
@@ -47,18 +60,21 @@ async def collect(
         found.payments += await _payments(services, names)
         found.seats += await _seats(services, names)
     found.psa = await _psa(services, plays, targets)
-    for service in HOLDING:
-        rows = await services.pages(service, "/v1/holds")
-        found.holds += [{"service": service, **row} for row in rows]
-    for service in SERVICES:
-        letters = await services.pages(service, "/v1/dead-letters", status="pending")
-        found.dead_letters += [{"service": service, **row} for row in letters]
+    earlier = {_place(row) for row in before}
+    for row in await waiting(services):
+        if _place(row) not in earlier:
+            rows = found.holds if row.pop("list") == "/v1/holds" else found.dead_letters
+            rows.append(row)
     verdicts = await asyncio.gather(
         *(services.post(service, "/v1/audit:verify", {}) for service in SERVICES)
     )
     found.audit = dict(zip(SERVICES, verdicts, strict=True))
     found.usage_files = await _usage_files(services, plays)
     return found
+
+
+def _place(row: Row) -> tuple[str, str, str]:
+    return (row["service"], row["list"], str(row["id"]))
 
 
 async def _invoices(services: Services, names: Names, contract: str) -> list[Row]:
@@ -78,7 +94,7 @@ async def _payments(services: Services, names: Names) -> list[Row]:
 
 
 async def _seats(services: Services, names: Names) -> list[Row]:
-    """Seats as the provider has them now beside the mirror, by the story's name."""
+    """Seats in force by the mirror, by the story's name; none of what was cancelled."""
     wanted = {
         f"{customer}/{sub}"
         for customer, written in names.story.customers.items()
@@ -90,7 +106,7 @@ async def _seats(services: Services, names: Names) -> list[Row]:
         path = f"/v1/subscriptions/{names.subscription(name)}"
         mirror = await services.get("ingest", path)
         rows.append(
-            {"subscription": name, "seats": mirror["state"]["seats"], "story": names.story.story}
+            {"subscription": name, "seats": mirror["state"]["quantity"], "story": names.story.story}
         )
     return rows
 

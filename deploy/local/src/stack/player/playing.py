@@ -13,7 +13,7 @@ from shared.kernel.periods import start_of
 from shared.runtime.clock import write_instant
 from stack.player import psa_setup, service_setup
 from stack.player.acting import Actor
-from stack.player.collecting import Findings, collect
+from stack.player.collecting import Findings, collect, waiting
 from stack.player.names import Names
 from stack.player.provider_setup import add_provider_books, markets
 from stack.player.services import Addresses, Services
@@ -25,7 +25,7 @@ from stack.player.timeline import EventStep, InvoiceStep, Step, SyncStep, UsageS
 class Disorder:
     """What a play may do to the provider's notifications before they reach us."""
 
-    copies: int = 1  # each webhook is delivered so many times
+    copies: int = 1  # each webhook is delivered so many times; 0: all are lost
     shuffle: int | None = None  # hold the webhooks of a day and release them in this seed's order
 
 
@@ -44,12 +44,13 @@ class Play:
 
     async def run(self) -> Findings:
         started = perf_counter()
+        before = await waiting(self.services)
         targets = await self._set_up()
         actor = Actor(self.services, self.files)
         for step in steps_of(self.plays):
             await self._take(step, actor)
         self.progress("collecting what came out")
-        findings = await collect(self.services, self.plays, targets, actor.outcomes)
+        findings = await collect(self.services, self.plays, targets, actor.outcomes, before=before)
         findings.seconds = perf_counter() - started
         return findings
 

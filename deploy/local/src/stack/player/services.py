@@ -84,8 +84,9 @@ class Services:
         return answer.json() if answer.content else None
 
     async def put_webhooks(self, *, copies: int, hold: bool) -> None:
-        """How the provider's notifications travel from now on."""
-        body = {"mode": "hold" if hold else "deliver", "copies": copies}
+        """How the provider's notifications travel from now on; without copies they are lost."""
+        mode = "drop" if copies == 0 else "hold" if hold else "deliver"
+        body = {"mode": mode, "copies": max(1, copies)}
         await self.simulator("PUT", "/partner-center/_control/webhooks", body)
 
     async def release_webhooks(self, *, seed: int, copies: int) -> None:
