@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, ClassVar
 
 from pydantic import JsonValue
@@ -37,6 +38,7 @@ class AuditRecorded(Event):
         return f"audit/{self.service}/{self.seq}"
 
 
+@cache
 def audit_event_class(service: str) -> type[AuditRecorded]:
     """The service's own event class: one producer per topic, also for the audit trail."""
     attributes: dict[str, Any] = {
