@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest.domain.documents import plain_name
 from ingest.domain.usage_lines import (
     NEEDED,
     Totals,
     billing_month_of,
-    column,
     read_usage_line,
     row_of_csv,
 )
@@ -52,7 +52,7 @@ LINE: dict[str, Any] = {
 
 def row(**changes: Any) -> dict[str, str]:
     document = {**LINE, **changes}
-    return {column(name): str(value) for name, value in document.items() if value is not None}
+    return {plain_name(name): str(value) for name, value in document.items() if value is not None}
 
 
 def test_a_line_reads_completely_and_exactly() -> None:
@@ -104,7 +104,9 @@ def test_the_partner_credit_is_a_fraction_whichever_way_it_is_printed(
     name: str, printed: str, credit: str
 ) -> None:
     """The CSV prints 15, JSON 0.15."""
-    line = read_usage_line(row(rateOfPartnerEarnedCredit=None) | {column(name): printed}, number=1)
+    line = read_usage_line(
+        row(rateOfPartnerEarnedCredit=None) | {plain_name(name): printed}, number=1
+    )
 
     assert line.pec_rate == Decimal(credit)
 
@@ -168,7 +170,7 @@ def test_a_line_keeps_the_reference_it_came_with(changes: dict[str, Any], refere
 def test_published_lines_read_with_every_digit(name: str) -> None:
     """The published lines hide their customer; with one filled in they read to the last digit."""
     for item in sample(name)["items"]:
-        texts = {column(k): str(v) for k, v in item.items()} | {"customerid": "c"}
+        texts = {plain_name(k): str(v) for k, v in item.items()} | {"customerid": "c"}
 
         line = read_usage_line(texts, number=1)
 
@@ -220,5 +222,5 @@ def test_a_line_survives_its_frame(quantity: Decimal, price: Decimal) -> None:
 
 def test_only_needed_columns_are_named() -> None:
     """The plain names of the reader are the names it asks for."""
-    assert {column(name) for name in LINE} - NEEDED == {"invoicenumber"}
+    assert {plain_name(name) for name in LINE} - NEEDED == {"invoicenumber"}
     assert json.dumps(sorted(NEEDED))

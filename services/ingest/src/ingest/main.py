@@ -36,7 +36,7 @@ def build(settings: IngestSettings) -> Service:
         settings.database_url.get_secret_value(),
         service="ingest",
         clock=clock,
-        pool_size=max(settings.database_pool_size, settings.ingest_check_workers + 4),
+        pool_size=settings.database_pool_size,
     )
     return assemble(settings, database, clock)
 

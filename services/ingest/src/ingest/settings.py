@@ -35,7 +35,7 @@ class IngestSettings(ServiceSettings):
     ingest_webhook_certificate_subjects: str = "pcnotifications-dispatch.microsoft.com"
     ingest_webhook_root_file: Path | None = None  # trusted roots as PEM; default: the system's
 
-    ingest_check_workers: int = 8  # subscriptions looked at side by side
+    ingest_check_workers: int = 2  # each looks at up to eight subscriptions side by side
     ingest_sweep_workers: int = 2
     # How long a change without a record may wait for its record before its time is estimated.
     ingest_settle_looks: int = 4

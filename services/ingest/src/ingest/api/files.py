@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path
 
 from ingest.store import provider_files, quarantine
 from ingest.store.quarantine import readable
-from shared.kernel.errors import NotFound
+from shared.kernel.errors import Invalid, NotFound
 from shared.runtime.http import loads
 from shared.runtime.postgres import Database, Record
 from shared.runtime.web import CursorParam, Limit, Reads, decode_cursor, encode_cursor, page
@@ -61,15 +61,21 @@ def router(database: Database) -> APIRouter:
         cursor: CursorParam = None,
     ) -> dict[str, Any]:
         """What could not be used, oldest first, each with its reason and its own text."""
-        after = (decode_cursor(cursor) or [0])[0]
         async with database.read() as reader:
             rows = await quarantine.list_quarantine(
-                reader, after=int(after), source=source, source_id=source_id, limit=limit
+                reader, after=_after(cursor), source=source, source_id=source_id, limit=limit
             )
         more = encode_cursor(rows[-1]["id"]) if len(rows) == limit else None
         return page([dict(row) for row in rows], next_cursor=more)
 
     return routes
+
+
+def _after(cursor: str | None) -> int:
+    position = decode_cursor(cursor) or [0]
+    if not isinstance(position[0], int):
+        raise Invalid("cursor_invalid", "the cursor is not one of ours")
+    return position[0]
 
 
 def _file(row: Record) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 
 from shared.kernel.errors import Invalid
@@ -27,8 +28,12 @@ _US_TIME = re.compile(
 )
 
 
+@lru_cache(maxsize=4_096)
 def plain_name(name: str) -> str:
-    """`SubscriptionId`, `subscription_id` and `ERP Price` as one spelling: letters and digits."""
+    """`SubscriptionId`, `subscription_id` and `ERP Price` as one spelling: letters and digits.
+
+    The same few names come millions of times, hence the cache.
+    """
     return _NOT_A_LETTER_OR_DIGIT.sub("", name.casefold())
 
 

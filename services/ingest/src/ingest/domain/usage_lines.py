@@ -78,16 +78,10 @@ def billing_month_of(row: Row) -> Period | None:
     return month_of(day) if day else None
 
 
-@lru_cache(maxsize=4_096)
-def column(name: str) -> str:
-    """The plain name of a column; the same few names come millions of times."""
-    return plain_name(name)
-
-
 def row_of_csv(header: Iterable[str], values: Iterable[str]) -> Row:
     """A CSV row by plain column name; a byte order mark and the apostrophes of spreadsheets go."""
     return {
-        column(name.lstrip("\ufeff")): value.strip()
+        plain_name(name.lstrip("\ufeff")): value.strip()
         for name, value in zip(header, values, strict=False)
     }
 

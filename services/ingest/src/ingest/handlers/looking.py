@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from ingest.clients.errors import ProviderBusy, ProviderError, ProviderRefused
 from ingest.clients.partner_center import Document
 from ingest.domain.audit_records import AuditRecord
-from ingest.domain.changes import build_chain
-from ingest.domain.snapshots import Snapshot, read_snapshot
+from ingest.domain.snapshots import read_snapshot
 from ingest.handlers.context import Context, retry_after
 from ingest.handlers.observing import Look, MirrorMoved, Seen, Verdict, observe
 from ingest.handlers.records import keep_records, read_records
-from ingest.store import audit_records, checks, subscriptions, syncs, webhooks
+from ingest.store import checks, webhooks
 from ingest.store.checks import Check
-from ingest.store.subscriptions import Mirror, Observation
+from ingest.store.subscriptions import Observation
 from ingest.store.webhooks import Delivery
 from shared.kernel.errors import Invalid
 from shared.kernel.periods import utc_day
@@ -32,59 +31,33 @@ TRIES_BEFORE_FAILED = 5
 WEBHOOK, AUDIT, SWEEP = "webhook", "audit", "sweep"
 
 
-@dataclass(frozen=True, slots=True)
-class Before:
-    """What is known before the provider is asked."""
-
-    mirror: Mirror | None
-    deliveries: Sequence[Delivery]
-    stored: Sequence[AuditRecord]
-    missing: Sequence[str]  # records that webhooks named and nobody has read
-    history_begins: datetime | None
-
-
-async def look_at(context: Context, check: Check) -> None:
+async def look_at(context: Context, check: Check, deliveries: Sequence[Delivery]) -> None:
     """Carry out a claimed check; whatever happens, its row says so afterwards."""
     try:
-        await _look(context, check)
+        await _look(context, check, deliveries)
     except (ProviderError, OSError, Invalid, MirrorMoved) as error:
         await _postpone(context, check, error)
 
 
-async def _look(context: Context, check: Check) -> None:
-    before = await _before(context, check)
+async def _look(context: Context, check: Check, deliveries: Sequence[Delivery]) -> None:
     observed_at = context.database.clock.now()
+    missing = [d.audit_record_id for d in deliveries if d.audit_record_id and not d.read]
     resource, named = await asyncio.gather(
         context.partner_center.subscription(check.customer_id, check.subscription_id),
-        _named(context, before.missing),
+        _named(context, list(dict.fromkeys(missing))),
     )
     snapshot = read_snapshot(resource, customer_id=check.customer_id)
+    observation = Observation(snapshot, observed_at, check.read_at)
     look = Look(
         account_id=context.choices.account_id,
-        channel=WEBHOOK if before.deliveries else check.channel,
-        history_begins=before.history_begins,
-        deliveries=before.deliveries,
+        channel=WEBHOOK if deliveries else check.channel,
+        deliveries=deliveries,
         may_estimate=check.looks >= context.choices.settle_looks,
     )
-    records = read_records(named)
-    if _leaves_a_question(before, records, snapshot, look, observed_at):
-        records += await _listed(context, check, before, snapshot)
-    observation = Observation(snapshot, observed_at, check.read_at)
-    await _settle(context, check, observation, look, records)
-
-
-async def _before(context: Context, check: Check) -> Before:
-    async with context.database.read() as reader:
-        deliveries = await webhooks.pending_deliveries(reader, check.subscription_id)
-        named = [d.audit_record_id for d in deliveries if d.audit_record_id]
-        account = await syncs.find_account(reader, context.choices.account_id)
-        return Before(
-            mirror=await subscriptions.find_mirror(reader, check.subscription_id),
-            deliveries=deliveries,
-            stored=await audit_records.records_of(reader, check.subscription_id),
-            missing=await audit_records.unknown_records(reader, named) if named else (),
-            history_begins=account.first_synced_at if account else None,
-        )
+    seen = await _settle(context, check, observation, look, read_records(named))
+    if seen.verdict is Verdict.UNLISTED:
+        records = await _listed(context, check, seen.since or snapshot.created_at)
+        await _settle(context, check, observation, replace(look, listed=True), records)
 
 
 async def _named(context: Context, record_ids: Sequence[str]) -> list[Document]:
@@ -95,31 +68,13 @@ async def _named(context: Context, record_ids: Sequence[str]) -> list[Document]:
     return [document for document in found if document is not None]
 
 
-def _leaves_a_question(
-    before: Before,
-    records: Sequence[AuditRecord],
-    snapshot: Snapshot,
-    look: Look,
-    observed_at: datetime,
-) -> bool:
-    if not snapshot.licence:
-        return False
-    known = before.mirror.known if before.mirror else None
-    available = [*before.stored, *records]
-    if known is None:
-        return look.channel != SWEEP  # a sync has just pulled everybody's records
-    return build_chain(known, available, snapshot, look.detection(observed_at)).unsettled
-
-
-async def _listed(
-    context: Context, check: Check, before: Before, snapshot: Snapshot
-) -> list[AuditRecord]:
+async def _listed(context: Context, check: Check, since: datetime) -> list[AuditRecord]:
     """The customer's records since the last change we know of."""
     today = utc_day(context.database.clock.now())
-    since = before.mirror.last_step_at if before.mirror else snapshot.created_at
-    start = _first_day(since, today)
     found: list[AuditRecord] = []
-    pages = context.partner_center.audit_records(start, today, customer_id=check.customer_id)
+    pages = context.partner_center.audit_records(
+        _first_day(since, today), today, customer_id=check.customer_id
+    )
     async for page in pages:
         found += read_records(page)
     return found
@@ -135,20 +90,22 @@ async def _settle(
     observation: Observation,
     look: Look,
     records: Sequence[AuditRecord],
-) -> None:
+) -> Seen:
     async with context.database.transaction(
         actor="provider", correlation_id=check.correlation_id
     ) as tx:
-        if not await checks.hold_lease(tx, check):
-            return  # too slow: somebody else looks by now
+        # Records before the check's row: a pull of records takes the two in that order as well.
         await keep_records(tx, records)
+        if not await checks.hold_lease(tx, check):
+            return Seen(Verdict.STALE)  # too slow: somebody else looks by now
         seen = await observe(tx, observation, look)
-        if seen.verdict is not Verdict.SETTLED:
+        if seen.verdict is Verdict.SETTLED:
+            await webhooks.settle_deliveries(tx, [d.id for d in look.deliveries], _outcome(seen))
+            await checks.finish_check(tx, check)
+        elif seen.verdict is not Verdict.UNLISTED:
             wait = context.choices.settle_wait_s if seen.verdict is Verdict.UNSETTLED else 0.0
             await checks.look_again(tx, check, after_s=wait, reason=seen.verdict.value)
-            return
-        await webhooks.settle_deliveries(tx, [d.id for d in look.deliveries], _outcome(seen))
-        await checks.finish_check(tx, check)
+    return seen
 
 
 def _outcome(seen: Seen) -> str:

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from ingest.domain.changes import Chain, Detection, Step, build_chain, change_id_of
 from ingest.domain.snapshots import Snapshot, state_to_json
-from ingest.store import audit_records, subscriptions
+from ingest.store import audit_records, subscriptions, syncs
 from ingest.store.subscriptions import Evidence, Mirror, Observation
 from ingest.store.webhooks import Delivery
 from shared.contracts.ingest import ChangeSource, SubscriptionChanged
@@ -22,11 +22,12 @@ from shared.runtime.postgres import Transaction
 
 
 class Verdict(StrEnum):
-    """What came of a look."""
+    """What came of a look. Only a settled one has moved the mirror."""
 
     SETTLED = "settled"
-    UNSETTLED = "unsettled"  # nothing was written: a moment later we may know more
-    STALE = "stale"  # nothing was written: a fresher answer is mirrored already
+    UNLISTED = "unlisted"  # records that were not listed yet may explain it
+    UNSETTLED = "unsettled"  # a moment later we may know more
+    STALE = "stale"  # a fresher answer is mirrored already
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +36,15 @@ class Look:
 
     account_id: str
     channel: str  # webhook, audit, sweep
-    history_begins: datetime | None
     deliveries: Sequence[Delivery] = ()
+    listed: bool = False  # the customer's records have been listed for this look
     may_estimate: bool = True
 
-    def detection(self, observed_at: datetime) -> Detection:
+    def detection(self, observed_at: datetime, history_begins: datetime | None) -> Detection:
         told = [
             d.changed_at for d in self.deliveries if d.changed_at and d.changed_at <= observed_at
         ]
-        return Detection(observed_at, max(told, default=None), self.history_begins)
+        return Detection(observed_at, max(told, default=None), history_begins)
 
     def webhook_of(self, step: Step) -> str | None:
         """The delivery that named the step's record, or the last one that made us look."""
@@ -57,6 +58,7 @@ class Look:
 class Seen:
     verdict: Verdict
     steps: int = 0
+    since: datetime | None = None  # of an unlisted look: the last step we know
 
 
 async def observe(tx: Transaction, observation: Observation, look: Look) -> Seen:
@@ -65,9 +67,15 @@ async def observe(tx: Transaction, observation: Observation, look: Look) -> Seen
     mirror = await subscriptions.find_mirror(tx, snapshot.subscription_id, lock=True)
     if mirror is not None and mirror.read_at > observation.read_at:
         return Seen(Verdict.STALE)
+    if mirror is None and snapshot.licence and not look.listed:
+        return Seen(Verdict.UNLISTED)
+    account = await syncs.find_account(tx, look.account_id) if mirror is None else None
+    history_begins = account.first_synced_at if account else None
     records = await audit_records.records_of(tx, snapshot.subscription_id)
-    detection = look.detection(observation.observed_at)
+    detection = look.detection(observation.observed_at, history_begins)
     chain = build_chain(mirror.known if mirror else None, records, snapshot, detection)
+    if chain.unsettled and not look.listed:
+        return Seen(Verdict.UNLISTED, since=mirror.last_step_at if mirror else None)
     if chain.unsettled and not look.may_estimate:
         return Seen(Verdict.UNSETTLED)
     return await _move(tx, mirror, observation, chain, look)

@@ -120,25 +120,27 @@ async def _sweep(context: Context, sweep: CustomerSweep) -> None:
     documents = await context.partner_center.subscriptions(sweep.customer_id)
     snapshots, unreadable = _read(documents, sweep.customer_id)
     async with context.database.read() as reader:
-        account = await syncs.find_account(reader, context.choices.account_id)
         mirrored = await subscriptions.states_of_customer(reader, sweep.customer_id)
     look = Look(
         account_id=context.choices.account_id,
         channel=SWEEP,
-        history_begins=account.first_synced_at if account else None,
+        listed=True,  # the sync has just pulled everybody's records
         may_estimate=False,
     )
     new = [s for s in snapshots if s.subscription_id not in mirrored]
     observations = [Observation(s, observed_at, sweep.read_at) for s in new]
+    unsettled: list[str] = []
     for start in range(0, len(observations), FIRST_LOOKS):
-        await _mirror_new(context, sweep, observations[start : start + FIRST_LOOKS], look)
+        some = observations[start : start + FIRST_LOOKS]
+        unsettled += await _mirror_new(context, sweep, some, look)
     seen = {s.subscription_id for s in snapshots}
     differing = [s.subscription_id for s in snapshots if _differs(s, mirrored)]
     differing += [i for i, state in mirrored.items() if i not in seen and not state.gone]
     async with context.database.transaction(correlation_id=sweep.sync_id) as tx:
         if not await syncs.hold_customer(tx, sweep):
             return
-        await _want(tx, [Wanted(i, sweep.customer_id) for i in [*differing, *unreadable]])
+        ids = [*differing, *unreadable, *unsettled]
+        await _want(tx, [Wanted(i, sweep.customer_id) for i in ids])
         await syncs.finish_customer(tx, sweep, differing=len(new) + len(differing))
 
 
@@ -161,16 +163,17 @@ def _differs(snapshot: Snapshot, mirrored: Mapping[str, State]) -> bool:
 
 async def _mirror_new(
     context: Context, sweep: CustomerSweep, observations: Sequence[Observation], look: Look
-) -> None:
+) -> list[str]:
+    """Mirror subscriptions never seen before. Returns those that need a look of their own."""
+    unsettled = []
     async with context.database.transaction(actor="provider", correlation_id=sweep.sync_id) as tx:
         if not await syncs.hold_customer(tx, sweep):
-            return
-        open_ = []
+            return []
         for observation in observations:
             seen = await observe(tx, observation, look)
             if seen.verdict is not Verdict.SETTLED:
-                open_.append(Wanted(observation.snapshot.subscription_id, sweep.customer_id))
-        await _want(tx, open_)
+                unsettled.append(observation.snapshot.subscription_id)
+    return unsettled
 
 
 async def _want(tx: Transaction, wanted: Sequence[Wanted]) -> None:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from ingest.domain.usage_lines import NEEDED, Row, Totals, billing_month_of, column, read_usage_line
+from ingest.domain.documents import plain_name
+from ingest.domain.usage_lines import NEEDED, Row, Totals, billing_month_of, read_usage_line
 from ingest.store.provider_files import compress
 from ingest.store.quarantine import Quarantined
 from shared.contracts.ingest import USAGE_BUCKETS
@@ -95,7 +96,9 @@ def row_of_json(line: bytes) -> Row:
     try:
         fields = _DECODER.decode(line)
         return {
-            plain: _text(raw) for name, raw in fields.items() if (plain := column(name)) in NEEDED
+            plain: _text(raw)
+            for name, raw in fields.items()
+            if (plain := plain_name(name)) in NEEDED
         }
     except (msgspec.DecodeError, ValueError) as error:
         raise Invalid("line_malformed", str(error)[:200]) from error

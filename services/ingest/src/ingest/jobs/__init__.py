@@ -16,24 +16,27 @@ from ingest.store import checks, exports, price_sheets, syncs
 from shared.runtime.jobs import Job
 
 SCHEDULE_EVERY_S = 30.0
+WOKEN_EVERY_S = 2.0  # work that announces itself; the interval is for retries only
 
 
 def jobs(context: Context, settings: IngestSettings) -> tuple[Job, ...]:
     return (
         Job(
             handlers.CHECKS,
-            partial(work.check_next, context),
+            partial(work.check_some, context),
             concurrency=settings.ingest_check_workers,
             pending=checks.count_open_checks,
         ),
         Job(
             handlers.SYNCS,
             partial(work.sync_next, context),
+            every_s=WOKEN_EVERY_S,
             pending=syncs.count_open_syncs,
         ),
         Job(
             handlers.SWEEPS,
             partial(work.sweep_next, context),
+            every_s=WOKEN_EVERY_S,
             concurrency=settings.ingest_sweep_workers,
         ),
         Job(
@@ -45,6 +48,7 @@ def jobs(context: Context, settings: IngestSettings) -> tuple[Job, ...]:
         Job(
             handlers.PRICE_SHEETS,
             partial(work.import_next, context),
+            every_s=WOKEN_EVERY_S,
             pending=price_sheets.count_open_imports,
         ),
         Job(

@@ -28,13 +28,13 @@ RECORDS_OF = """
 SELECT r.document FROM audit_record_subscription s JOIN audit_record r USING (record_id)
 WHERE s.subscription_id = $1 ORDER BY s.operation_at DESC LIMIT $2
 """
-KNOWN_RECORDS = "SELECT record_id FROM audit_record WHERE record_id = ANY($1::text[])"
 FIND_RECORD = "SELECT * FROM audit_record WHERE record_id = $1"
 
 
 async def keep_records(tx: Transaction, records: Sequence[AuditRecord]) -> list[AuditRecord]:
     """Store records. Returns those that are new, or new in their final form."""
-    unique = list({r.key: r for r in records}.values())
+    # In one order everywhere, so that two transactions with common records never wait in a circle.
+    unique = sorted({r.key: r for r in records}.values(), key=lambda r: r.key)
     if not unique:
         return []
     kept = await tx.fetch(
@@ -49,7 +49,7 @@ async def keep_records(tx: Transaction, records: Sequence[AuditRecord]) -> list[
         [dict(r.document) for r in unique],
         tx.now,
     )
-    links = [(t.subscription_id, r.key, r.at) for r in unique for t in r.touches]
+    links = sorted((t.subscription_id, r.key, r.at) for r in unique for t in r.touches)
     if links:
         await tx.execute(LINK_RECORDS, *(list(column) for column in zip(*links, strict=True)))
     fresh = {row["record_id"] for row in kept}
@@ -60,13 +60,6 @@ async def records_of(reader: Reader, subscription_id: str) -> list[AuditRecord]:
     """The newest records that touch a subscription."""
     rows = await reader.fetch(RECORDS_OF, subscription_id, MOST_RECORDS)
     return [read_audit_record(row["document"]) for row in rows]
-
-
-async def unknown_records(reader: Reader, record_ids: Sequence[str]) -> list[str]:
-    """Those of the ids that are not stored yet."""
-    rows = await reader.fetch(KNOWN_RECORDS, list(record_ids))
-    known = {row["record_id"] for row in rows}
-    return [record_id for record_id in dict.fromkeys(record_ids) if record_id not in known]
 
 
 async def find_record(reader: Reader, record_id: str) -> Record | None:

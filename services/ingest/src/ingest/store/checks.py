@@ -21,13 +21,13 @@ SET requested = subscription_check.requested + 1, customer_id = EXCLUDED.custome
     correlation_id = EXCLUDED.correlation_id, due_at = now(),
     failed = false, attempts = 0, looks = 0, reason = NULL, changed_at = EXCLUDED.changed_at
 """
-CLAIM_CHECK = """
+CLAIM_CHECKS = """
 UPDATE subscription_check SET lease = $1, leased_until = now() + $2 * interval '1 second'
-WHERE subscription_id = (
+WHERE subscription_id IN (
     SELECT subscription_id FROM subscription_check
     WHERE requested > handled AND NOT failed AND due_at <= now()
       AND (leased_until IS NULL OR leased_until <= now())
-    ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+    ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED)
 RETURNING subscription_id, customer_id, channel, requested, looks, attempts, lease,
           correlation_id, clock_timestamp() AS read_at
 """
@@ -102,9 +102,10 @@ async def request_checks(tx: Transaction, wanted: Iterable[Wanted], channel: str
     await tx.executemany(REQUEST_CHECK, rows)
 
 
-async def claim_check(tx: Transaction) -> Check | None:
-    row = await tx.fetchrow(CLAIM_CHECK, tx.new_id(), LEASE_S)
-    return Check(**dict(row)) if row else None
+async def claim_checks(tx: Transaction, *, at_most: int) -> list[Check]:
+    """Take some looks that are due; each is ours until it ends or its lease does."""
+    rows = await tx.fetch(CLAIM_CHECKS, tx.new_id(), LEASE_S, at_most)
+    return [Check(**dict(row)) for row in rows]
 
 
 async def hold_lease(tx: Transaction, check: Check) -> bool:

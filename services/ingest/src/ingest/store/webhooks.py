@@ -19,8 +19,9 @@ ON CONFLICT (id) DO UPDATE SET receptions = webhook_delivery.receptions + 1
 RETURNING receptions
 """
 PENDING_DELIVERIES = """
-SELECT id, audit_record_id, changed_at FROM webhook_delivery
-WHERE subscription_id = $1 AND state = 'pending' ORDER BY received_at, id
+SELECT d.id, d.subscription_id, d.audit_record_id, d.changed_at, r.record_id IS NOT NULL AS read
+FROM webhook_delivery d LEFT JOIN audit_record r ON r.record_id = d.audit_record_id
+WHERE d.subscription_id = ANY($1::text[]) AND d.state = 'pending' ORDER BY d.received_at, d.id
 """
 SETTLE_DELIVERIES = """
 UPDATE webhook_delivery SET state = 'done', outcome = $2, handled_at = $3
@@ -40,8 +41,10 @@ class Delivery:
     """One notification that nobody has acted on yet."""
 
     id: str
+    subscription_id: str
     audit_record_id: str | None
     changed_at: datetime | None
+    read: bool = False  # its activity record is stored already
 
 
 async def keep_delivery(
@@ -70,10 +73,14 @@ async def keep_delivery(
     return int(receptions) == 1
 
 
-async def pending_deliveries(reader: Reader, subscription_id: str) -> list[Delivery]:
-    """What has arrived for a subscription and waits for a look, oldest first."""
-    rows = await reader.fetch(PENDING_DELIVERIES, subscription_id)
-    return [Delivery(**dict(row)) for row in rows]
+async def pending_deliveries(
+    reader: Reader, subscription_ids: Sequence[str]
+) -> dict[str, list[Delivery]]:
+    """What has arrived for subscriptions and waits for a look, oldest first."""
+    found: dict[str, list[Delivery]] = {key: [] for key in subscription_ids}
+    for row in await reader.fetch(PENDING_DELIVERIES, list(subscription_ids)):
+        found[row["subscription_id"]].append(Delivery(**dict(row)))
+    return found
 
 
 async def settle_deliveries(tx: Transaction, ids: Sequence[str], outcome: str) -> None:
