@@ -1,0 +1,1 @@
+"""House rules as functions from parsed sources to findings; nothing here runs project code."""
