@@ -47,7 +47,8 @@ class Names:
         return derived_id("story", self.story.story, self.play, "azure", name)
 
     def provider_invoice(self, number: str) -> str:
-        return self.own(number)
+        """The provider's invoice numbers are capital letters and digits."""
+        return number if self.play == 1 else f"{number}P{self.play}"
 
     def product_key(self, name: str) -> str:
         """What prices and PSA mappings know a product by."""
