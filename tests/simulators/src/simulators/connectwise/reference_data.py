@@ -26,6 +26,22 @@ CYCLES: dict[int, Document] = {
     }
     for number, identifier, name, options in _CYCLES
 }
+_CURRENCIES = (
+    ("USD", "$", 2),
+    ("EUR", "€", 2),
+    ("GBP", "£", 2),
+    ("AUD", "$", 2),
+    ("CAD", "$", 2),
+    ("CHF", "CHF", 2),
+    ("DKK", "kr", 2),
+    ("JPY", "¥", 0),
+    ("KWD", "KD", 3),
+    ("NOK", "kr", 2),
+    ("NZD", "$", 2),
+    ("PLN", "zł", 2),
+    ("SEK", "kr", 2),
+    ("SGD", "$", 2),
+)
 CURRENCIES: dict[int, Document] = {
     number: {
         "id": number,
@@ -38,15 +54,9 @@ CURRENCIES: dict[int, Document] = {
         "decimalSeparator": ".",
         "negativeParenthesesFlag": False,
         "rightAlign": False,
-        "numberOfDecimals": 2,
+        "numberOfDecimals": decimals,
     }
-    for number, code, symbol in (
-        (1, "USD", "$"),
-        (2, "EUR", "€"),
-        (3, "GBP", "£"),
-        (4, "AUD", "$"),
-        (5, "CAD", "$"),
-    )
+    for number, (code, symbol, decimals) in enumerate(_CURRENCIES, start=1)
 }
 
 
