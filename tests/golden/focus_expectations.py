@@ -1,4 +1,4 @@
-"""Computes what the Azure stories must come to, straight from the CSV files and from nothing of ours.
+"""Computes what the Azure stories must come to, from the CSV files and from nothing of ours.
 
 Exact fractions, one rounding per invoice line, half away from zero. The figures stand in the story
 files; `test_focus_stories.py` holds them against this.

@@ -1,7 +1,7 @@
 """Delivers events to a service's handlers on a real database and shows what the service published.
 
-The path is the consumer's own: envelope, inbox, one transaction. Only Kafka is left out; the bus suite
-has that.
+The path is the consumer's own: envelope, inbox, one transaction. Only Kafka is left out; the bus
+suite has that.
 """
 
 from __future__ import annotations

@@ -130,10 +130,12 @@ def _health(findings: Findings, latencies: dict[str, Row]) -> Table:
     table.add_column()
     rated = sum(int(f["rated"]["rated"]) for f in findings.usage_files)
     no_sale = sum(int(f["rated"]["not_billable"]) for f in findings.usage_files)
+    held = sum(int(f["rated"]["held"]) for f in findings.usage_files)
     lines = sum(int(f["rated"]["received"]["lines"]) for f in findings.usage_files)
     if lines:
         table.add_row(
-            "usage lines", f"{lines:,} in = {rated:,} rated + {no_sale:,} not billable + held"
+            "usage lines",
+            f"{lines:,} in = {rated:,} rated + {no_sale:,} not billable + {held:,} held",
         )
     table.add_row("held", _count(findings.holds, "reason"))
     table.add_row("dead letters", str(len(findings.dead_letters)))
