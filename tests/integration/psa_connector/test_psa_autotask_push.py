@@ -109,15 +109,15 @@ async def test_a_first_service_with_a_lost_reply_is_found_a1(world: PsaWorld) ->
 
 
 async def test_two_subscriptions_of_one_product_get_two_services_a1(world: PsaWorld) -> None:
-    """Each its own, also when the first reply is lost."""
+    """Each its own with its own price, also when the first reply is lost."""
     await world.elm()
     await world.vendors.fault(*POSTS, "drop_after_commit")
     purchases = [
         change(
-            f"p{n}", 0, n, "2026-06-09", kind=ChangeKind.PURCHASED, product_key=E5,
-            subscription_id=f"sub-{n}", price_changed=True,
+            f"p{n}", 0, 8, "2026-06-09", kind=ChangeKind.PURCHASED, product_key=E5,
+            subscription_id=f"sub-{n}", price_changed=True, unit_price=Decimal(n),
         )
-        for n in (8, 9)
+        for n in (50, 60)
     ]  # fmt: skip
     await world.deliver(*purchases)
 
@@ -125,7 +125,7 @@ async def test_two_subscriptions_of_one_product_get_two_services_a1(world: PsaWo
 
     services = (await world.vendors.state("autotask"))["contract_services"]
     assert [s["serviceID"] for s in services] == [77, 78, 78]
-    assert [row[2] for row in await adjustments(world)] == [8, 9]
+    assert [(row[2], row[3]) for row in await adjustments(world)] == [(8, 50), (8, 60)]
 
 
 async def test_an_opening_that_is_there_already_writes_nothing_a2(world: PsaWorld) -> None:
