@@ -199,6 +199,7 @@ class Database:
             min_size=1,
             max_size=self._pool_size,
             init=_register_codecs,
+            reset=_keep_session,
             **self._connection_options,
         )
 
@@ -284,3 +285,9 @@ async def _register_codecs(connection: Connection) -> None:
         encoder=lambda value: b"\x01" + orjson.dumps(value, default=str),
         decoder=lambda data: orjson.loads(data[1:]),
     )
+
+
+async def _keep_session(connection: Connection) -> None:
+    """Pooled connections carry no session state to reset (locks and LISTEN have connections of
+    their own), so a release costs no round trip."""
+    del connection
