@@ -63,6 +63,19 @@ async def test_a_reservation_is_published_and_a_licence_is_kept(scene: Scene) ->
     assert (row["state"], row["outcome"]) == ("done", "loaded")
 
 
+async def test_a_purchase_can_be_followed_to_the_line_of_the_invoice(scene: Scene) -> None:
+    """By the purchase's id, as the provider sent it."""
+    await load(scene, LICENCE, {**RESERVATION, "orderId": "r1"})
+    [purchase] = await purchases(scene)
+
+    shown = await scene.ingest.ok("GET", f"/v1/provider-lines/{purchase.purchase_id}")
+
+    assert (shown["line"]["orderId"], shown["kind"]) == ("r1", "reservation")
+    assert (shown["subtotal"], shown["line_number"]) == ("56.84", 2)
+    unknown = await scene.ingest.http.get("/v1/provider-lines/nope")
+    assert unknown.json()["code"] == "provider_line_unknown"
+
+
 async def test_the_same_invoice_twice_publishes_once(scene: Scene) -> None:
     """Same version: skipped. New version: the same purchase keeps its id."""
     await load(scene, RESERVATION)

@@ -237,6 +237,7 @@ async def test_a_change_can_be_followed_to_its_evidence(scene: Scene) -> None:
 
     assert shown["audit_record"]["id"] == change.source.audit_record_id
     assert [w["id"] for w in shown["webhooks"]] == [change.source.webhook_id]
+    assert shown["webhook"]["event_name"] == "subscription-updated"
     assert ANNUAL in shown["webhooks"][0]["body"]
     assert [s["resource"]["quantity"] for s in shown["snapshots"]] == [40, 45]
     assert (shown["before"]["quantity"], shown["after"]["quantity"]) == (40, 45)

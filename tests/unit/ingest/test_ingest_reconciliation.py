@@ -56,6 +56,8 @@ LICENCE = {
         ({"skuName": "Azure Savings Plan 1 Year"}, LineKind.SAVINGS_PLAN),
         ({"productId": "CFQ7TTC0LH0R"}, LineKind.LICENCE),
         ({"productId": "DG7GMGF0DVT7"}, LineKind.SOFTWARE),
+        ({"skuName": "x", "productCategory": "Software"}, LineKind.SOFTWARE),
+        ({"skuName": "x"}, LineKind.RESERVATION),
         ({"reservationOrderId": "", "skuName": "x", "meterDescription": "D4"}, LineKind.METER),
         (
             {"reservationOrderId": "", "skuName": "x", "subscriptionDescription": "Azure plan"},

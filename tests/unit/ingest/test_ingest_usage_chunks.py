@@ -18,8 +18,8 @@ from ingest.handlers.usage_chunks import (
     ChunkStart,
     first_billing_month,
     prepare,
-    row_of_json,
 )
+from ingest.handlers.usage_rows import row_of_json, slow_row_of_json
 from shared.contracts.ingest import USAGE_BUCKETS
 from shared.contracts.usage_frame import UsageLine, lines_of, open_frame
 from shared.kernel.ids import bucket_of
@@ -140,6 +140,43 @@ def test_names_in_any_casing_are_found_and_others_ignored() -> None:
     row = row_of_json(b'{"CustomerId":"c","SKU_ID":"0001","newColumn":1.0,"Quantity":2}')
 
     assert row == {"customerid": "c", "skuid": "0001", "quantity": "2"}
+
+
+DOCUMENTED = {
+    "customerId": "c", "entitlementId": "AZ-1", "entitlementDescription": "Production",
+    "additionalInfo": "", "usageDate": "2026-04-03T00:00:00Z",
+    "chargeStartDate": "2026-04-01T00:00:00Z", "meterCategory": "Storage", "meterId": "m",
+    "meterName": "n", "productId": "DZH", "skuId": "0001", "resourceUri": "/x",
+    "chargeType": "new", "unitOfMeasure": "1 Hour", "pricingCurrency": "USD",
+    "billingCurrency": "EUR", "quantity": 72.0, "unitPrice": 0.2304,
+    "effectiveUnitPrice": 0.19584, "billingPreTaxTotal": 1.5, "rateOfPartnerEarnedCredit": 0.15,
+    "pcToBCExchangeRate": 0.9184, "pcToBCExchangeRateDate": "2026-04-30T00:00:00Z",
+}  # fmt: skip
+VALUES = (
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8)
+    | st.floats(allow_nan=False, allow_infinity=False) | st.lists(st.integers(), max_size=2)
+)  # fmt: skip
+
+
+@given(
+    changes=st.dictionaries(
+        st.sampled_from([*DOCUMENTED, "lineId", "additionalInfo", "CustomerID", "other"]), VALUES
+    ),
+    missing=st.sets(st.sampled_from([*DOCUMENTED]), max_size=2),
+    upper=st.booleans(),
+)
+def test_the_fast_way_reads_what_the_slow_way_reads(
+    changes: dict[str, Any], missing: set[str], upper: bool
+) -> None:
+    """Whatever is missing, null, of another type or in another casing."""
+    document = {k: v for k, v in {**DOCUMENTED, **changes}.items() if k not in missing}
+    if upper:
+        document = {k[0].upper() + k[1:]: v for k, v in document.items()}
+    line = json.dumps(document).encode()
+
+    fast, slow = row_of_json(line), slow_row_of_json(line)
+
+    assert {k: v for k, v in fast.items() if v} == {k: v for k, v in slow.items() if v}
 
 
 def test_the_first_readable_line_tells_the_month() -> None:

@@ -73,6 +73,7 @@ async def _change(reader: Reader, step: Record) -> dict[str, Any]:
         "before": step["before"],
         "after": step["after"],
         "audit_record": record["document"] if record else None,
+        "webhook": next((_delivery(d) for d in deliveries if d["id"] == step["webhook_id"]), None),
         "webhooks": [_delivery(delivery) for delivery in deliveries],
         "snapshots": await subscriptions.snapshots_around(reader, step),
     }

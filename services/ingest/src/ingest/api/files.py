@@ -50,7 +50,8 @@ def router(database: Database) -> APIRouter:
             if row is None:
                 raise NotFound("provider_line_unknown", "no such invoice line was loaded")
             raw = await provider_files.raw_line(reader, row["file_id"], row["line_number"])
-        return dict(row) | {"line": _json(raw) if raw else None}
+        money = {"quantity": f"{row['quantity']:f}", "subtotal": f"{row['subtotal']:f}"}
+        return dict(row) | money | {"line": _json(raw) if raw else None}
 
     @routes.get("/quarantine", operation_id="quarantine.list")
     async def list_quarantine(

@@ -21,7 +21,9 @@ WHOLE_DIGITS = 20
 
 _NOT_A_LETTER_OR_DIGIT = re.compile(r"[^a-z0-9]")
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?")
+# Short enough to be inside the bounds whatever its digits are: nearly every number of a file.
+_SHORT_NUMBER = re.compile(r"-?\d{1,19}(\.\d{1,18})?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
 _US_TIME = re.compile(
     r"(\d{1,2})/(\d{1,2})/(\d{4})"
     r"(?:[ T](\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?(?: ?([AaPp])[Mm])?)?"
@@ -130,6 +132,8 @@ def exact(value: object) -> Decimal:
     if isinstance(value, float | bool):
         raise Invalid("number_from_float", f"{value!r} has already lost digits")
     text = str(value).strip().lstrip("'")
+    if _SHORT_NUMBER.fullmatch(text):
+        return Decimal(text) or Decimal(0)
     if text.lstrip("+-").casefold() in ("nan", "snan", "infinity", "inf"):
         raise Invalid("number_not_finite", f"{text} is not a number")
     if not _NUMBER.fullmatch(text):

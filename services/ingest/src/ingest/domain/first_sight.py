@@ -39,7 +39,7 @@ def origin_of(
     creation = next((r for r in ordered if _touches(r, current, creates=True)), None)
     if creation is not None:
         return _bought(current, creation, [r for r in updates if r.at >= creation.at])
-    if history_begins is not None and current.created_at >= history_begins:
+    if history_begins is not None and current.created_at > history_begins:
         state, later = _before(current, [r for r in updates if r.at >= current.created_at])
         return Origin(ChangeKind.PURCHASED, state, current.created_at, None, later)
     opens = start_of_term(current.state)

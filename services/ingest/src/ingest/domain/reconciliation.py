@@ -126,22 +126,35 @@ def read_invoice_line(document: Mapping[str, Any], *, number: int) -> InvoiceLin
 def kind_of(fields: Fields) -> LineKind:
     """What a line is about, by product family first: names and order ids mislead in old data."""
     product = fields.text("productId").upper()
-    words = _words(fields)
     if fields.text("chargeType").casefold() == "customercredit":
         return LineKind.CREDIT
     if product.startswith(LICENCE_PREFIX):
         return LineKind.LICENCE
     if product.startswith(SOFTWARE_PREFIX):
         return LineKind.SOFTWARE
+    named = _named_kind(fields)
+    if named is not None:
+        return named
+    has_term = bool(fields.text("subscriptionEndDate"))
+    if product.startswith(AZURE_PREFIX) or not has_term or not fields.text("billingFrequency"):
+        return LineKind.OTHER
+    return LineKind.LICENCE
+
+
+def _named_kind(fields: Fields) -> LineKind | None:
+    """What the names of a line say; an order id alone stands for a reservation."""
+    words = _words(fields)
     if "savings plan" in words or "savingsplan" in words:
         return LineKind.SAVINGS_PLAN
-    if fields.text("reservationOrderId") or "reserv" in words:
+    if "reserv" in words:
+        return LineKind.RESERVATION
+    if "software" in words:
+        return LineKind.SOFTWARE
+    if fields.text("reservationOrderId"):
         return LineKind.RESERVATION
     if fields.text("meterDescription") or "azure plan" in words:
         return LineKind.METER
-    if product.startswith(AZURE_PREFIX) or not fields.has("subscriptionEndDate"):
-        return LineKind.OTHER
-    return LineKind.LICENCE if fields.text("billingFrequency") else LineKind.OTHER
+    return None
 
 
 def purchase_ids(lines: list[InvoiceLine]) -> list[str]:

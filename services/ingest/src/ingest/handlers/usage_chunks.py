@@ -10,10 +10,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import msgspec
-
-from ingest.domain.documents import plain_name
-from ingest.domain.usage_lines import NEEDED, Row, Totals, billing_month_of, read_usage_line
+from ingest.domain.usage_lines import Totals, billing_month_of, read_usage_line
+from ingest.handlers.usage_rows import row_of_json
 from ingest.store.provider_files import compress
 from ingest.store.quarantine import Quarantined
 from shared.contracts.ingest import USAGE_BUCKETS
@@ -27,9 +25,6 @@ from shared.contracts.usage_frame import (
 from shared.kernel.errors import Invalid
 from shared.kernel.ids import bucket_of
 from shared.kernel.periods import Period
-
-_DECODER = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_TEXT = msgspec.json.Decoder(str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,23 +82,6 @@ def prepare(raw: Sequence[bytes], start: ChunkStart) -> Chunk:
     )
 
 
-def row_of_json(line: bytes) -> Row:
-    """The needed columns of a JSON line as texts; numbers keep the digits they have in the file.
-
-    Raises:
-        Invalid: `line_malformed`.
-    """
-    try:
-        fields = _DECODER.decode(line)
-        return {
-            plain: _text(raw)
-            for name, raw in fields.items()
-            if (plain := plain_name(name)) in NEEDED
-        }
-    except (msgspec.DecodeError, ValueError) as error:
-        raise Invalid("line_malformed", str(error)[:200]) from error
-
-
 def first_billing_month(raw: Sequence[bytes]) -> Period | None:
     """The billing month that the first readable line tells."""
     for line in raw:
@@ -114,13 +92,6 @@ def first_billing_month(raw: Sequence[bytes]) -> Period | None:
         if found is not None:
             return found
     return None
-
-
-def _text(raw: msgspec.Raw) -> str:
-    value = bytes(raw)
-    if value.startswith(b'"'):
-        return _TEXT.decode(value)
-    return "" if value == b"null" else value.decode("ascii")
 
 
 def _batches(lines: Sequence[UsageLine], start: ChunkStart) -> Iterator[Batch]:

@@ -49,7 +49,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 """
 # The newest version of its data set that has the line.
 FIND_LINE = """
-SELECT l.file_id, l.line_number, f.data_set, f.version, f.invoice_number
+SELECT l.*, f.data_set, f.version, f.invoice_number
 FROM provider_line l JOIN provider_file f USING (file_id)
 WHERE l.line_id = $1 ORDER BY f.opened_at DESC, l.line_number LIMIT 1
 """
