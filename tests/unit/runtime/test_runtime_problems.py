@@ -45,6 +45,8 @@ ERRORS: dict[str, tuple[Exception, int, str]] = {
     "held": (Held("no_price", "wait"), 409, "no_price"),
     "defect": (ValueError(SECRET), 500, "internal_error"),
     "defect-in-sql": (asyncpg.UndefinedColumnError(SECRET), 500, "internal_error"),
+    "year-zero": (asyncpg.DataError(SECRET), 422, "value_not_storable"),
+    "nul-in-text": (asyncpg.CharacterNotInRepertoireError(SECRET), 422, "value_not_storable"),
     "unauthorised": (Unauthorised("no"), 401, "unauthorised"),
     "database-gone": (ConnectionRefusedError(SECRET), 503, "dependency_unavailable"),
     "switchover": (asyncpg.CannotConnectNowError(SECRET), 503, "dependency_unavailable"),

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
+import asyncpg
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -73,6 +74,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Forbidden, _forbidden)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(asyncpg.DataError, _unstorable)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -116,6 +118,16 @@ def _says_json(request: Request) -> bool:
     """Whether the body claims to be JSON; FastAPI hands others to the model as raw bytes."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     return media_type == "application/json" or media_type.endswith("+json")
+
+
+async def _unstorable(request: Request, error: Exception) -> JSONResponse:
+    """A value of the right kind that the database has no room for: 2**70, a year 0, a NUL.
+
+    Logged as an error: it may as well be a statement of ours that is wrong.
+    """
+    log.error("request.value_not_storable", path=request.url.path, error=repr(error))
+    detail = "a value in this request is outside of what can be stored or looked up"
+    return problem(request, 422, "value_not_storable", detail)
 
 
 async def _http_error(request: Request, error: Exception) -> JSONResponse:
