@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from socket import gethostname
 from typing import Any
 
 import pytest
@@ -326,6 +327,22 @@ async def test_a_worker_that_dies_in_a_look_is_replaced(
     await scene.ingest.work("checks")
 
     assert told(await scene.changes(after=mark)) == [BOTH[0]]
+
+
+async def test_a_process_that_starts_again_takes_up_at_once_what_it_held(scene: Scene) -> None:
+    """The leases of its earlier life are freed; those of processes elsewhere are not."""
+    place = f"{gethostname()}:{scene.ingest.service.settings.http_port}"
+    for customer, lease in ((ALDER, f"{place}/gone/a"), (BIRCH, "elsewhere:8080/1/a")):
+        await scene.execute(
+            "INSERT INTO subscription_check VALUES"
+            " ($1, $1, 'webhook', 1, 1, 0, 0, now(), now(), $2, false, NULL, 'c', now())",
+            customer, lease,
+        )  # fmt: skip
+
+    await scene.ingest.work("recovery")
+
+    held = await scene.fetch("SELECT lease FROM subscription_check WHERE lease IS NOT NULL")
+    assert [row["lease"] for row in held] == ["elsewhere:8080/1/a"]
 
 
 async def test_a_daily_sync_follows_the_first_one_day_by_day(scene: Scene) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from secrets import token_hex
+from socket import gethostname
 
 from ingest.api import routers
 from ingest.clients.certificates import Certificates, Trust
@@ -52,6 +54,8 @@ def assemble(
         graph=clients.graph(),
         choices=Choices(
             account_id=settings.ingest_tenant_id,
+            worker=f"{gethostname()}:{settings.http_port}",
+            run=token_hex(4),
             settle_looks=settings.ingest_settle_looks,
             settle_wait_s=settings.ingest_settle_wait_s,
             price_sheet_basis=settings.ingest_price_sheet_basis,

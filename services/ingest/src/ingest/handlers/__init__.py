@@ -13,5 +13,6 @@ SWEEPS = "sweeps"
 EXPORTS = "exports"
 PRICE_SHEETS = "price-sheets"
 SCHEDULE = "schedule"
+RECOVERY = "recovery"
 
 HANDLERS: Handlers = {}

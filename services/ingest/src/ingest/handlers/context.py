@@ -17,6 +17,8 @@ class Choices:
     """Knobs of the service, as far as the work needs them."""
 
     account_id: str
+    worker: str = "worker"  # the place this process runs at; the next one there has the same
+    run: str = "1"  # this process
     settle_looks: int = 4
     settle_wait_s: float = 1.5
     price_sheet_basis: Basis = Basis.CYCLE
@@ -32,6 +34,10 @@ class Context:
     partner_center: PartnerCenter
     graph: Graph
     choices: Choices
+
+    def lease(self, claim: str) -> str:
+        """The name under which this process holds what it claims."""
+        return f"{self.choices.worker}/{self.choices.run}/{claim}"
 
 
 def retry_after(attempts: int, asked_s: float | None = None) -> float:

@@ -52,6 +52,11 @@ def jobs(context: Context, settings: IngestSettings) -> tuple[Job, ...]:
             pending=price_sheets.count_open_imports,
         ),
         Job(
+            handlers.RECOVERY,
+            work.Recovery(context).step,
+            every_s=SCHEDULE_EVERY_S,
+        ),
+        Job(
             handlers.SCHEDULE,
             partial(schedule.sync_when_due, context),
             every_s=SCHEDULE_EVERY_S,

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 
+from ingest.handlers import CHECKS, EXPORTS, PRICE_SHEETS, SWEEPS, SYNCS
 from ingest.handlers.context import Context
 from ingest.handlers.exporting import advance_export
 from ingest.handlers.looking import look_at
 from ingest.handlers.pricing import import_sheet
 from ingest.handlers.sweeping import start_sync, sweep_customer
-from ingest.store import checks, exports, price_sheets, syncs, webhooks
+from ingest.store import checks, exports, leases, price_sheets, syncs, webhooks
 
 LOOKS_AT_ONCE = 8
+JOBS = (CHECKS, SYNCS, SWEEPS, EXPORTS, PRICE_SHEETS)
 
 
 async def check_some(context: Context) -> bool:
     """A few subscriptions side by side; each look is serial in itself."""
     async with context.database.transaction() as tx:
-        due = await checks.claim_checks(tx, at_most=LOOKS_AT_ONCE)
+        due = await checks.claim_checks(tx, context.lease(tx.new_id()), at_most=LOOKS_AT_ONCE)
         deliveries = (
             await webhooks.pending_deliveries(tx, [check.subscription_id for check in due])
             if due
@@ -34,7 +36,7 @@ async def check_some(context: Context) -> bool:
 
 async def sync_next(context: Context) -> bool:
     async with context.database.transaction() as tx:
-        sync = await syncs.claim_sync(tx)
+        sync = await syncs.claim_sync(tx, context.lease(tx.new_id()))
     if sync is not None:
         await start_sync(context, sync)
     return sync is not None
@@ -43,7 +45,7 @@ async def sync_next(context: Context) -> bool:
 async def sweep_next(context: Context) -> bool:
     """The next customer of a sync; when there is none, syncs that are through are closed."""
     async with context.database.transaction() as tx:
-        sweep = await syncs.claim_customer(tx)
+        sweep = await syncs.claim_customer(tx, context.lease(tx.new_id()))
         closed = [] if sweep is not None else await syncs.close_syncs(tx)
         for row in closed:
             action = "sync.done" if row["state"] == "done" else "sync.failed"
@@ -55,7 +57,7 @@ async def sweep_next(context: Context) -> bool:
 
 async def export_next(context: Context) -> bool:
     async with context.database.transaction() as tx:
-        export = await exports.claim_export(tx)
+        export = await exports.claim_export(tx, context.lease(tx.new_id()))
     if export is not None:
         await advance_export(context, export)
     return export is not None
@@ -63,7 +65,30 @@ async def export_next(context: Context) -> bool:
 
 async def import_next(context: Context) -> bool:
     async with context.database.transaction() as tx:
-        claimed = await price_sheets.claim_import(tx)
+        claimed = await price_sheets.claim_import(tx, context.lease(tx.new_id()))
     if claimed is not None:
         await import_sheet(context, claimed)
     return claimed is not None
+
+
+class Recovery:
+    """Once, at the start: what an earlier process at this place held is free again.
+
+    Without it the work of a process that was killed would wait for its leases to run out. Processes
+    elsewhere are not touched; a process that is still ending loses its leases and commits nothing.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._done = False
+
+    async def step(self) -> bool:
+        if self._done:
+            return False
+        choices = self._context.choices
+        async with self._context.database.transaction() as tx:
+            freed = await leases.free(tx, place=f"{choices.worker}/", ours=self._context.lease(""))
+            for job in JOBS if freed else ():
+                tx.wake(job)
+        self._done = True
+        return freed > 0

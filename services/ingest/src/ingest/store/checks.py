@@ -102,9 +102,9 @@ async def request_checks(tx: Transaction, wanted: Iterable[Wanted], channel: str
     await tx.executemany(REQUEST_CHECK, rows)
 
 
-async def claim_checks(tx: Transaction, *, at_most: int) -> list[Check]:
+async def claim_checks(tx: Transaction, lease: str, *, at_most: int) -> list[Check]:
     """Take some looks that are due; each is ours until it ends or its lease does."""
-    rows = await tx.fetch(CLAIM_CHECKS, tx.new_id(), LEASE_S, at_most)
+    rows = await tx.fetch(CLAIM_CHECKS, lease, LEASE_S, at_most)
     return [Check(**dict(row)) for row in rows]
 
 

@@ -121,8 +121,8 @@ async def add_export(tx: Transaction, export_id: str, order: Order) -> None:
     )
 
 
-async def claim_export(tx: Transaction) -> Export | None:
-    row = await tx.fetchrow(CLAIM_EXPORT, tx.new_id(), LEASE_S)
+async def claim_export(tx: Transaction, lease: str) -> Export | None:
+    row = await tx.fetchrow(CLAIM_EXPORT, lease, LEASE_S)
     return Export(**dict(row)) if row else None
 
 

@@ -90,8 +90,8 @@ async def add_import(
     await tx.execute(INSERT_IMPORT, import_id, market, currency, view, tx.actor, tx.now)
 
 
-async def claim_import(tx: Transaction) -> Import | None:
-    row = await tx.fetchrow(CLAIM_IMPORT, tx.new_id(), LEASE_S)
+async def claim_import(tx: Transaction, lease: str) -> Import | None:
+    row = await tx.fetchrow(CLAIM_IMPORT, lease, LEASE_S)
     return Import(**dict(row)) if row else None
 
 

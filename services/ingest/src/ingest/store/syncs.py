@@ -140,8 +140,8 @@ async def add_sync(tx: Transaction, sync_id: str) -> None:
     await tx.execute(INSERT_SYNC, sync_id, tx.actor, tx.now)
 
 
-async def claim_sync(tx: Transaction) -> Sync | None:
-    row = await tx.fetchrow(CLAIM_SYNC, tx.new_id(), LEASE_S)
+async def claim_sync(tx: Transaction, lease: str) -> Sync | None:
+    row = await tx.fetchrow(CLAIM_SYNC, lease, LEASE_S)
     return Sync(**dict(row)) if row else None
 
 
@@ -173,8 +173,8 @@ async def count_records(tx: Transaction, sync: Sync, fresh: int) -> None:
     await tx.execute(COUNT_RECORDS, sync.id, fresh)
 
 
-async def claim_customer(tx: Transaction) -> CustomerSweep | None:
-    row = await tx.fetchrow(CLAIM_SYNC_CUSTOMER, tx.new_id(), LEASE_S)
+async def claim_customer(tx: Transaction, lease: str) -> CustomerSweep | None:
+    row = await tx.fetchrow(CLAIM_SYNC_CUSTOMER, lease, LEASE_S)
     return CustomerSweep(**dict(row)) if row else None
 
 
