@@ -42,7 +42,10 @@ class Broker(Producer):
     def __init__(self) -> None:
         super().__init__({}, client_id="test")
         self.received: list[str] = []
-        self.failures: list[BusError] = []
+        self.failures: list[BusError] = []  # of deliveries, in the order of sending
+        self.refusals: list[BusError | None] = []  # of the sending itself
+        self.slow = asyncio.Event()
+        self.slow.set()
 
     async def send(
         self,
@@ -54,11 +57,14 @@ class Broker(Producer):
     ) -> Awaitable[None]:
         del topic, key, value
         event_id = dict(headers)["ce_id"].decode()
+        if self.refusals and (refusal := self.refusals.pop(0)) is not None:
+            raise refusal
         return self._deliver(event_id, self.failures.pop(0) if self.failures else None)
 
     async def _deliver(self, event_id: str, failure: BusError | None) -> None:
         if failure is not None:
             raise failure
+        await self.slow.wait()
         self.received.append(event_id)
 
 
@@ -174,6 +180,25 @@ async def test_what_the_broker_did_not_take_is_sent_again_in_order(
 
     assert broker.received == ["a1", "a2"]
     assert await unsent(database) == []
+
+
+async def test_a_repeat_does_not_overtake_what_is_under_way(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second row is refused while the first is still on its way: both wait for its end."""
+    monkeypatch.setattr(outbox, "POLL_S", 0.01)
+    broker = Broker()
+    broker.refusals = [None, BusError("no room")]
+    broker.slow.clear()
+    for number in (1, 2):
+        await publish(database, number)
+    async with relaying(database, broker) as relay:
+        await until(lambda: not broker.refusals)
+        assert broker.received == []
+        broker.slow.set()
+        await until(lambda: relay.state.published == 2)
+
+    assert broker.received == ["a1", "a1", "a2"]
 
 
 async def test_a_transaction_that_fails_publishes_nothing(database: Database) -> None:

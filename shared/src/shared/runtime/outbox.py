@@ -11,6 +11,7 @@ can be republished.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -21,7 +22,7 @@ import structlog
 from shared.contracts.envelope import Envelope
 from shared.kernel.errors import Invalid
 from shared.runtime import telemetry
-from shared.runtime.connection import Connection
+from shared.runtime.connection import Connection, Record
 from shared.runtime.kafka import BusError, Producer
 
 log = structlog.get_logger()
@@ -162,17 +163,30 @@ class Relay:
         rows = await connection.fetch(UNSENT, BATCH)
         if not rows:
             return 0
-        deliveries = [
-            await self._producer.send(
-                row["topic"],
-                key=row["key"].encode(),
-                value=row["value"],
-                headers=[(name, text.encode()) for name, text in row["headers"]],
-            )
-            for row in rows
-        ]
-        await asyncio.gather(*deliveries)
+        await self._deliver(rows)
         await connection.execute(MARK_SENT, [row["id"] for row in rows])
         self.state.published += len(rows)
         telemetry.OUTBOX_PUBLISHED.inc(len(rows))
         return len(rows)
+
+    async def _deliver(self, rows: Sequence[Record]) -> None:
+        """Hand everything to the broker and wait for all of it, also when some fails.
+
+        The next try begins when nothing is under way any more, so it cannot overtake this one.
+        """
+        deliveries = []
+        try:
+            for row in rows:
+                delivery = await self._producer.send(
+                    row["topic"],
+                    key=row["key"].encode(),
+                    value=row["value"],
+                    headers=[(name, text.encode()) for name, text in row["headers"]],
+                )
+                deliveries.append(delivery)
+        except BusError:
+            await asyncio.gather(*deliveries, return_exceptions=True)
+            raise
+        for outcome in await asyncio.gather(*deliveries, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
