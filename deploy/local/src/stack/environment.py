@@ -43,6 +43,7 @@ BY_SERVICE: Mapping[str, Mapping[str, str]] = {
         "TIEOUT_INGEST_WEBHOOK_ROOT_FILE": "{keys}/webhook-root.pem",
         "TIEOUT_INGEST_BLOB_HOSTS": "127.0.0.1",
         "TIEOUT_INGEST_ALLOW_HTTP": "true",
+        "TIEOUT_INGEST_DAILY_SYNC": "false",  # stories say when the provider is looked at
     },
     "payments": {
         "TIEOUT_PAYMENTS_STRIPE_URL": "{simulators}/stripe",
