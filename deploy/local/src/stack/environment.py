@@ -45,6 +45,7 @@ BY_SERVICE: Mapping[str, Mapping[str, str]] = {
         "TIEOUT_INGEST_ALLOW_HTTP": "true",
         "TIEOUT_INGEST_DAILY_SYNC": "false",  # stories say when the provider is looked at
     },
+    "psa-connector": {"TIEOUT_PSA_CONNECTOR_VENDOR_HOSTS": "127.0.0.1"},
     "payments": {
         "TIEOUT_PAYMENTS_STRIPE_URL": "{simulators}/stripe",
         "TIEOUT_PAYMENTS_STRIPE_API_KEY": "{stripe_api_key}",

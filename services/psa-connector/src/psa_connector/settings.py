@@ -22,9 +22,8 @@ class PsaConnectorSettings(ServiceSettings):
     psa_connector_look_again_s: float = Field(default=2.0, gt=0)  # between looks for it
     psa_connector_facts_s: float = Field(default=300.0, ge=0)  # facts about a contract stand
     # Hosts that connections may name, by suffix. Plain http is accepted on loopback only.
-    psa_connector_vendor_hosts: str = (
-        "myconnectwise.net,connectwisedev.com,autotask.net,localhost,127.0.0.1"
-    )
+    # The local stack adds this machine, where its simulators listen.
+    psa_connector_vendor_hosts: str = "myconnectwise.net,connectwisedev.com,autotask.net"
 
     @model_validator(mode="after")
     def _lease_outlives_requests(self) -> Self:
