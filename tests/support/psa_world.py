@@ -28,7 +28,11 @@ VENDORS = ("connectwise", "autotask")
 NOW = datetime(2026, 5, 1, 6, tzinfo=UTC)
 AGREEMENT, CONTRACT = "7001", "29"
 # Short enough to wait for, long enough for a busy machine.
-QUICK = {"psa_connector_settle_s": 1.0, "psa_connector_look_again_s": 0.2}
+QUICK: dict[str, Any] = {
+    "psa_connector_settle_s": 1.0,
+    "psa_connector_look_again_s": 0.2,
+    "psa_connector_vendor_hosts": "127.0.0.1",  # the simulators
+}
 IMPATIENT = QUICK | {
     "psa_connector_request_timeout_s": 0.8,
     "psa_connector_lease_s": 2.0,

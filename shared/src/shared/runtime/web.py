@@ -136,15 +136,15 @@ def encode_cursor(*position: object) -> str:
     return base64.urlsafe_b64encode(orjson.dumps(position, default=str)).decode().rstrip("=")
 
 
-def decode_cursor(cursor: str | None) -> list[Any] | None:
-    """The position in a cursor. Raises Invalid: `cursor_invalid`."""
+def decode_cursor(cursor: str | None, *, parts: int | None = None) -> list[Any] | None:
+    """The position in a cursor; with `parts`, one of that many parts. Raises Invalid: `cursor_invalid`."""
     if cursor is None:
         return None
     try:
         position = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (ValueError, TypeError) as error:
         raise Invalid("cursor_invalid", "the cursor is not one of ours") from error
-    if not isinstance(position, list):
+    if not isinstance(position, list) or parts not in (None, len(position)):
         raise Invalid("cursor_invalid", "the cursor is not one of ours")
     return position
 

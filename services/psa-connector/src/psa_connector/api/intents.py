@@ -76,7 +76,7 @@ def add_routes(routes: APIRouter, database: Database) -> None:
     ) -> dict[str, Any]:
         """Intents in plan order. `source_id` is a line (`<invoice number>/<line>`), an invoice
         number, or a licence-change entry."""
-        after = decode_cursor(cursor) or [0, -1, ""]
+        after = decode_cursor(cursor, parts=3) or [0, -1, ""]
         async with database.read() as reader:
             found = await intents.listing(
                 reader,

@@ -101,7 +101,7 @@ def add_routes(routes: APIRouter, database: Database) -> None:
         cursor: CursorParam = None,
     ) -> dict[str, Any]:
         """Product mappings, by connection and product."""
-        after = decode_cursor(cursor) or ["", ""]
+        after = decode_cursor(cursor, parts=2) or ["", ""]
         async with database.read() as reader:
             rows = await mappings.list_products(
                 reader, connection_id=connection_id, after=(after[0], after[1]), limit=limit
