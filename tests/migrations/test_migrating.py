@@ -17,7 +17,7 @@ from shared.runtime.migrate import SchemaMismatch, head_revision, require_head
 from shared.runtime.postgres import schema_of
 from support.harness import opened
 from support.servers import FreshDatabase, PostgresServer, ServiceDatabase
-from support.sql_checks import schema_text
+from support.schema_dump import schema_text
 
 RECORD = """
 INSERT INTO audit (seq, at, actor, action, object, prev_hash, hash)

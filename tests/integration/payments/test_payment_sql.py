@@ -1,32 +1,11 @@
-"""The SQL of payments fits its schema, and the schema is the one in the snapshot.
-
-After a migration: `TIEOUT_WRITE_SNAPSHOTS=1 pytest tests/integration/payments/test_payment_sql.py`.
-"""
+"""What the schema of payments refuses."""
 
 from __future__ import annotations
 
 import asyncpg
 import pytest
 
-from payments.store import attempts, billing
-from support.servers import FreshDatabase
-from support.sql_checks import refusals, schema_text, snapshot, statements_of
 from support.stripe_account import Collection, invoice
-
-
-async def test_every_statement_prepares(world: Collection) -> None:
-    """A misspelt column fails here, not when money is on its way."""
-    statements = statements_of(attempts, billing)
-
-    assert len(statements) > 25
-    assert await refusals(world.ours.service.database, statements) == {}
-
-
-async def test_the_schema_is_the_snapshot(fresh_database: FreshDatabase) -> None:
-    """A change of the schema is seen in review as what it does to the tables."""
-    found = await schema_text(await fresh_database("payments"))
-
-    assert found == snapshot("payments", found)
 
 
 async def test_the_fence_is_the_databases_own(world: Collection) -> None:

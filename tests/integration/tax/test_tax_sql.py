@@ -1,7 +1,4 @@
-"""The SQL of tax fits its schema, and the schema is the one in the snapshot.
-
-After a migration: `TIEOUT_WRITE_SNAPSHOTS=1 pytest tests/integration/tax/test_tax_sql.py`.
-"""
+"""What the schema of tax refuses."""
 
 from __future__ import annotations
 
@@ -9,24 +6,6 @@ import asyncpg
 import pytest
 
 from support.in_process import InProcess
-from support.servers import FreshDatabase
-from support.sql_checks import refusals, schema_text, snapshot, statements_of
-from tax import store
-
-
-async def test_every_statement_prepares(tax: InProcess) -> None:
-    """A misspelt column fails here, not at the end of a month."""
-    statements = statements_of(store)
-
-    assert len(statements) > 15
-    assert await refusals(tax.service.database, statements) == {}
-
-
-async def test_the_schema_is_the_snapshot(fresh_database: FreshDatabase) -> None:
-    """A change of the schema is seen in review as what it does to the tables."""
-    found = await schema_text(await fresh_database("tax"))
-
-    assert found == snapshot("tax", found)
 
 
 @pytest.mark.parametrize(

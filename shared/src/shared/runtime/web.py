@@ -137,7 +137,11 @@ def encode_cursor(*position: object) -> str:
 
 
 def decode_cursor(cursor: str | None, *, parts: int | None = None) -> list[Any] | None:
-    """The position in a cursor; with `parts`, one of that many parts. Raises Invalid: `cursor_invalid`."""
+    """The position in a cursor; with `parts`, one of that many parts.
+
+    Raises:
+        Invalid: `cursor_invalid`.
+    """
     if cursor is None:
         return None
     try:
