@@ -16,8 +16,8 @@ from shared.runtime import migrate
 from shared.runtime.migrate import SchemaMismatch, head_revision, require_head
 from shared.runtime.postgres import schema_of
 from support.harness import opened
-from support.servers import FreshDatabase, PostgresServer, ServiceDatabase
 from support.schema_dump import schema_text
+from support.servers import FreshDatabase, PostgresServer, ServiceDatabase
 
 RECORD = """
 INSERT INTO audit (seq, at, actor, action, object, prev_hash, hash)

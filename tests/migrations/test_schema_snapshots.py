@@ -16,8 +16,8 @@ import pytest
 
 from shared.contracts.topics import SERVICES
 from shared.runtime.postgres import schema_of
-from support.servers import FreshDatabase, PostgresServer, ServiceDatabase
 from support.schema_dump import PG_DUMP, RUNTIME_TABLES, schema_text
+from support.servers import FreshDatabase, PostgresServer, ServiceDatabase
 
 ROOT = Path(__file__).parents[2]
 WRITE = "TIEOUT_WRITE_SNAPSHOTS"
