@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from socket import gethostname
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from ingest.handlers import looking
+from ingest.store import checks
 from integration.ingest.conftest import Scene
 from shared.contracts.ingest import ChangeKind, SubscriptionChanged
 from shared.runtime import audit
@@ -326,6 +329,37 @@ async def test_a_worker_that_dies_in_a_look_is_replaced(
 
     await scene.ingest.work("checks")
 
+    assert told(await scene.changes(after=mark)) == [BOTH[0]]
+
+
+async def test_a_look_that_takes_long_keeps_its_lease(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody else looks at the subscription before the first look has ended."""
+    await scene.register()
+    await scene.sync()
+    mark = await scene.ingest.harness.mark()
+    await scene.change(ANNUAL, quantity=45)
+    await scene.partner.settled()
+    monkeypatch.setattr(checks, "LEASE_S", 0.3)
+    settle, claims = looking._settle, []
+
+    async def slow(*given: Any) -> Any:
+        [first] = await scene.fetch("SELECT leased_until FROM subscription_check WHERE lease <> ''")
+        async with asyncio.timeout(10):
+            while not await scene.fetch(
+                "SELECT true WHERE now() > $1::timestamptz + interval '0.3 seconds'",
+                first["leased_until"],
+            ):
+                async with scene.ingest.service.database.transaction() as tx:
+                    claims.extend(await checks.claim_checks(tx, "other", at_most=8))
+        return await settle(*given)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(looking, "_settle", slow)
+        await scene.ingest.work("checks")
+
+    assert claims == []
     assert told(await scene.changes(after=mark)) == [BOTH[0]]
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from ingest.handlers import usage_loading
+from ingest.handlers import exporting, usage_loading
+from ingest.store import exports as export_store
 from integration.ingest.conftest import Scene
 from shared.contracts.ingest import USAGE_BUCKETS, UsageBatchRecorded, UsageFileClosed
 from shared.contracts.usage_frame import UsageLine, lines_of, open_frame
@@ -223,6 +225,82 @@ async def test_a_worker_killed_between_chunks_is_resumed_at_the_chunk(
     assert found[: len(before)] == before
     assert [x.line_id for x in read(found)] == [f"u{n}" for n in range(1, 12)]
     assert (await closed(scene))[0].control.lines == 11
+
+
+async def test_a_lease_lasts_as_long_as_the_work(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Longer than it was taken for: nobody else gets the export meanwhile."""
+    await publish(scene, [line(1)])
+    export_id = await order(scene)
+    monkeypatch.setattr(export_store, "LEASE_S", 0.3)
+    load, until = exporting.load, "SELECT leased_until FROM export"
+    claims: list[Any] = []
+
+    async def slow(*given: Any) -> None:
+        [first] = await scene.fetch(until)
+        async with asyncio.timeout(10):
+            while not await scene.fetch(
+                "SELECT true WHERE now() > $1::timestamptz + interval '0.3 seconds'",
+                first["leased_until"],
+            ):
+                async with scene.ingest.service.database.transaction() as tx:
+                    claims.append(await export_store.claim_export(tx, "other"))
+        await load(*given)
+
+    monkeypatch.setattr(exporting, "load", slow)
+
+    row = await finish(scene, export_id)
+
+    assert claims
+    assert set(claims) == {None}
+    assert (row["state"], row["attempts"]) == ("done", 0)
+
+
+async def test_work_whose_lease_was_taken_is_cancelled_and_changes_nothing(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other worker's state stays as it is."""
+    await publish(scene, [line(1)])
+    await order(scene)
+    monkeypatch.setattr(export_store, "LEASE_S", 0.06)
+
+    async def robbed(*_: Any) -> None:
+        await scene.execute(
+            "UPDATE export SET lease = 'other', leased_until = now() + interval '1 hour'"
+        )
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(exporting, "_poll", robbed)
+    await scene.execute("UPDATE export SET operation_id = 'op'")
+    async with asyncio.timeout(10):
+        await scene.ingest.work("exports")
+
+    [row] = await scene.fetch("SELECT lease, attempts, reason FROM export")
+    assert (row["lease"], row["attempts"], row["reason"]) == ("other", 0, None)
+
+
+async def test_a_defect_counts_and_leaves_a_reason(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is raised for the log each time, and the export does not repeat for ever."""
+
+    async def broken(*_: Any) -> None:
+        raise KeyError("eTag")
+
+    monkeypatch.setattr(exporting, "load", broken)
+    await publish(scene, [line(1)])
+    export_id = await order(scene)
+    seen = []
+    for _ in range(exporting.TRIES):
+        with pytest.raises(KeyError):
+            await finish(scene, export_id)
+        seen.append(await scene.ingest.ok("GET", f"/v1/usage-exports/{export_id}"))
+        await scene.execute("UPDATE export SET due_at = now()")
+
+    assert {row["reason"] for row in seen} == {"defect: KeyError('eTag')"}
+    assert [row["state"] for row in seen[-2:]] == ["running", "failed"]
+    assert [row["attempts"] for row in seen[:2]] == [1, 2]
 
 
 async def test_an_interrupted_load_gives_the_same_batches_as_an_undisturbed_one(

@@ -2,32 +2,49 @@
 
 from __future__ import annotations
 
-from ingest.clients.errors import ProviderBusy, ProviderError, ProviderRefused
+from ingest.clients.errors import ProviderBusy, ProviderError
 from ingest.clients.graph import DownloadFailed, ExportExpired, Failed, Running
 from ingest.clients.gunzip import Truncated
 from ingest.handlers.context import Context, retry_after
 from ingest.handlers.file_work import Contended
+from ingest.handlers.heartbeat import LeaseLost, kept
 from ingest.handlers.loading import load
 from ingest.store import exports
 from ingest.store.exports import Export, Outcome
 from shared.kernel.errors import Invalid
 
 TRIES = 6
+_EXPECTED = (
+    ProviderError, DownloadFailed, ExportExpired, Truncated, Invalid, OSError,
+)  # fmt: skip
 
 
 async def advance_export(context: Context, export: Export) -> None:
     """Do the next step of a claimed export."""
+
+    async def renew() -> bool:
+        async with context.database.transaction(correlation_id=export.id) as tx:
+            return await exports.beat_export(tx, export)
+
     try:
-        if export.operation_id is None:
-            await _ask(context, export)
-        else:
-            await _poll(context, export, export.operation_id)
-    except Contended as other:
+        async with kept(f"export {export.id}", renew, every_s=exports.LEASE_S / 3):
+            await _step(context, export)
+    except (Contended, LeaseLost) as other:
         await _later(context, export, reason=str(other), after_s=1.0, counts=False)
     except ExportExpired as expired:
         await _try_again(context, export, expired, afresh=True)
-    except (ProviderError, DownloadFailed, Truncated, Invalid, OSError) as error:
+    except _EXPECTED as error:
         await _try_again(context, export, error, afresh=False)
+    except Exception as defect:  # the last place that knows the export: it must not repeat for ever
+        await _try_again(context, export, defect, afresh=False)
+        raise  # the job logs it
+
+
+async def _step(context: Context, export: Export) -> None:
+    if export.operation_id is None:
+        await _ask(context, export)
+    else:
+        await _poll(context, export, export.operation_id)
 
 
 async def _ask(context: Context, export: Export) -> None:
@@ -63,13 +80,20 @@ async def _later(
 
 async def _try_again(context: Context, export: Export, error: Exception, *, afresh: bool) -> None:
     """Wait and repeat; what a repetition cannot mend is given up after a few tries, visibly."""
-    lasting = isinstance(error, ProviderRefused | Invalid | Truncated | DownloadFailed)
+    lasting = not isinstance(error, ProviderBusy | ExportExpired | OSError)
+    reason = _words(error)
     if lasting and export.attempts + 1 >= TRIES:
-        await _fail(context, export, str(error)[:500])
+        await _fail(context, export, reason)
         return
     asked = error.after_s if isinstance(error, ProviderBusy) else None
     wait = retry_after(export.attempts, asked)
-    await _later(context, export, reason=str(error)[:500], after_s=wait, counts=True, afresh=afresh)
+    await _later(context, export, reason=reason, after_s=wait, counts=True, afresh=afresh)
+
+
+def _words(error: Exception) -> str:
+    """What a person reads; a defect may have no words of its own, so its kind is said."""
+    expected = isinstance(error, _EXPECTED)
+    return (str(error) if expected else f"defect: {error!r}")[:500]
 
 
 async def _fail(context: Context, export: Export, reason: str) -> None:

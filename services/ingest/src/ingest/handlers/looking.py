@@ -11,11 +11,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
+import structlog
+
 from ingest.clients.errors import ProviderBusy, ProviderError, ProviderRefused
 from ingest.clients.partner_center import Document
 from ingest.domain.audit_records import AuditRecord
 from ingest.domain.snapshots import read_snapshot
 from ingest.handlers.context import Context, retry_after
+from ingest.handlers.heartbeat import LeaseLost, kept
 from ingest.handlers.observing import Look, MirrorMoved, Seen, Verdict, observe
 from ingest.handlers.records import keep_records, read_records
 from ingest.store import checks, webhooks
@@ -25,6 +28,8 @@ from ingest.store.webhooks import Delivery
 from shared.kernel.errors import Invalid
 from shared.kernel.periods import utc_day
 
+log = structlog.get_logger()
+
 RETENTION = timedelta(days=89)  # records older than 90 days are refused
 FINAL = frozenset({400, 404, 410})
 TRIES_BEFORE_FAILED = 5
@@ -33,8 +38,17 @@ WEBHOOK, AUDIT, SWEEP = "webhook", "audit", "sweep"
 
 async def look_at(context: Context, check: Check, deliveries: Sequence[Delivery]) -> None:
     """Carry out a claimed check; whatever happens, its row says so afterwards."""
+
+    async def renew() -> bool:
+        async with context.database.transaction(correlation_id=check.correlation_id) as tx:
+            return await checks.beat_check(tx, check)
+
+    what = f"check {check.subscription_id}"
     try:
-        await _look(context, check, deliveries)
+        async with kept(what, renew, every_s=checks.LEASE_S / 3):
+            await _look(context, check, deliveries)
+    except LeaseLost as lost:
+        log.warning("check.lease-lost", reason=str(lost))  # whoever holds it looks now
     except (ProviderError, OSError, Invalid, MirrorMoved) as error:
         await _postpone(context, check, error)
 

@@ -34,6 +34,16 @@ RETURNING subscription_id, customer_id, channel, requested, looks, attempts, lea
 HOLD_LEASE = """
 SELECT true FROM subscription_check WHERE subscription_id = $1 AND lease = $2 FOR UPDATE
 """
+# Never waits for the look's own transaction; a lease that nobody holds is not lost (see exports).
+BEAT_CHECK = """
+WITH held AS (
+         SELECT subscription_id FROM subscription_check
+         WHERE subscription_id = $1 AND lease = $2 FOR UPDATE SKIP LOCKED),
+     renewed AS (
+         UPDATE subscription_check c SET leased_until = now() + $3 * interval '1 second'
+         FROM held WHERE c.subscription_id = held.subscription_id)
+SELECT lease IS NULL OR lease = $2 FROM subscription_check WHERE subscription_id = $1
+"""
 FINISH_CHECK = """
 UPDATE subscription_check
 SET handled = $3, looks = 0, attempts = 0, reason = NULL, lease = NULL, leased_until = NULL,
@@ -111,6 +121,11 @@ async def claim_checks(tx: Transaction, lease: str, *, at_most: int) -> list[Che
 async def hold_lease(tx: Transaction, check: Check) -> bool:
     """Whether the look is still ours; if so, it stays so until the transaction ends."""
     return await tx.fetchval(HOLD_LEASE, check.subscription_id, check.lease) is True
+
+
+async def beat_check(tx: Transaction, check: Check) -> bool:
+    """Renew the lease beside the work; False when somebody else holds it."""
+    return await tx.fetchval(BEAT_CHECK, check.subscription_id, check.lease, LEASE_S) is True
 
 
 async def finish_check(tx: Transaction, check: Check) -> None:

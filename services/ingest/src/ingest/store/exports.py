@@ -28,6 +28,15 @@ RENEW_EXPORT = """
 UPDATE export SET leased_until = now() + $3 * interval '1 second'
 WHERE id = $1 AND lease = $2 RETURNING true
 """
+# While a transaction of the holder has the row, it is not free for anybody else either: waiting for
+# it would only block the heartbeat. A lease that nobody holds is not lost: its work has just ended.
+BEAT_EXPORT = """
+WITH held AS (SELECT id FROM export WHERE id = $1 AND lease = $2 FOR UPDATE SKIP LOCKED),
+     renewed AS (
+         UPDATE export SET leased_until = now() + $3 * interval '1 second'
+         FROM held WHERE export.id = held.id)
+SELECT lease IS NULL OR lease = $2 FROM export WHERE id = $1
+"""
 EXPORT_ASKED = """
 UPDATE export SET operation_id = $3, reason = NULL, due_at = now() + $4 * interval '1 second',
     lease = NULL, leased_until = NULL
@@ -129,6 +138,11 @@ async def claim_export(tx: Transaction, lease: str) -> Export | None:
 async def renew_export(tx: Transaction, export: Export) -> bool:
     """Whether the export is still ours, and for how long again."""
     return await tx.fetchval(RENEW_EXPORT, export.id, export.lease, LEASE_S) is True
+
+
+async def beat_export(tx: Transaction, export: Export) -> bool:
+    """Renew the lease beside the work; False when somebody else holds it."""
+    return await tx.fetchval(BEAT_EXPORT, export.id, export.lease, LEASE_S) is True
 
 
 async def export_asked(
