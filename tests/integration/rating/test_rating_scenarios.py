@@ -235,6 +235,40 @@ async def test_scenario_2_explains_costs_and_top_up(rating: InProcess) -> None:
     assert why["sources"][0]["purchase_id"] == "r1"
 
 
+async def test_a_replaced_purchase_is_taken_back_and_the_new_one_is_billed(
+    rating: InProcess,
+) -> None:
+    """A corrected invoice line is another purchase; the earlier one is told again at nothing."""
+    await birch_prices(rating)
+    await tell(rating, [BIRCH, reservation()])
+    [before] = (await current(rating)).values()
+    none = Decimal(0)
+    gone = reservation(version="v2", quantity=none, provider_subtotal=none)
+    dearer = reservation(version="v2", purchase_id="r2", quantity=Decimal(2))
+
+    await tell(rating, [gone, dearer])
+
+    old, new = sorted((await current(rating)).values(), key=lambda c: c.amount)
+    assert (old.charge_id, old.revision) == (before.charge_id, 2)
+    assert (old.quantity, old.amount, old.amount_exact, old.cost) == (0, 0, 0, 0)
+    assert (new.source_ids, new.amount) == (("r2",), Decimal("134.09"))
+    await expect_consistent(rating)
+
+
+async def test_a_purchase_that_was_taken_back_holds_nothing(rating: InProcess) -> None:
+    """No rate is needed to charge nothing, and no contract either."""
+    none = Decimal(0)
+    gone = reservation(version="v2", quantity=none, provider_subtotal=none)
+    await tell(rating, [reservation()])
+    assert ("no_contract", "purchase/r1") in await holds(rating)
+
+    await tell(rating, [gone])
+    await tell(rating, [contract("BIR-JP", provider_customer_id="birch-tenant", currency="JPY")])
+
+    assert await holds(rating) == set()
+    assert await current(rating) == {}
+
+
 async def test_the_same_file_twice_shuffled_and_cut_differently(rating: InProcess) -> None:
     """Importing it again changes nothing; a newer version of the same lines keeps the figures."""
     await birch_prices(rating)

@@ -38,6 +38,11 @@ _TAX_CATEGORIES = {
 }
 
 
+def is_withdrawn(purchase: ProviderPurchaseRecorded) -> bool:
+    """Whether the provider took the purchase back: a newer version of its invoice has it not."""
+    return purchase.quantity == 0 and purchase.provider_subtotal == 0
+
+
 def purchase_charge(
     contract: ContractChanged,
     purchase: ProviderPurchaseRecorded,

@@ -11,7 +11,7 @@ from rating.domain.desired import Desired, Draft, Hold, merge
 from rating.domain.licences import Terms, licence_charges
 from rating.domain.minimums import minimum_charges
 from rating.domain.ownership import covers, is_before_all, owner_of_change, owner_of_cycle
-from rating.domain.purchases import purchase_charge, purchase_charge_id
+from rating.domain.purchases import is_withdrawn, purchase_charge, purchase_charge_id
 from rating.domain.rules import RuleKind
 from rating.domain.timeline import Timeline
 from rating.domain.usage_charges import usage_charges
@@ -148,6 +148,8 @@ async def _purchases(
     rates = await prices.rates(tx, [contract.currency])
     draft = Draft()
     for purchase in bought:
+        if is_withdrawn(purchase):
+            continue  # not charged: needs no rate either, and what was charged is taken back
         owner = owner_of_change(
             siblings, purchase.azure_subscription_id, purchase.charge_period.start
         )
@@ -188,6 +190,8 @@ async def _hold_unowned_purchases(
 ) -> None:
     found = []
     for purchase in bought:
+        if is_withdrawn(purchase):
+            continue
         azure, on = purchase.azure_subscription_id, purchase.charge_period.start
         if owner_of_change(contracts, azure, on) or is_before_all(contracts, azure, on):
             continue
