@@ -88,6 +88,38 @@ async def test_the_same_invoice_twice_publishes_once(scene: Scene) -> None:
     assert len(set(ids)) == 1
 
 
+async def test_a_corrected_purchase_takes_the_earlier_one_back(scene: Scene) -> None:
+    """Its price is part of its identity, so the corrected line is another purchase."""
+    kept = {**RESERVATION, "skuId": "00A2", "quantity": "2"}
+    await load(scene, RESERVATION, kept)
+    first = await purchases(scene)
+    await load(scene, {**RESERVATION, "effectiveUnitPrice": "60.00"}, kept)
+
+    told = {p.purchase_id: p for p in await purchases(scene)}
+
+    [old] = [p for p in first if p.quantity == 1]
+    gone = told[old.purchase_id]
+    assert (gone.quantity, gone.provider_subtotal) == (0, 0)
+    assert (gone.customer_id, gone.billing_period) == (old.customer_id, old.billing_period)
+    assert gone.version != old.version
+    charged = sorted(p.effective_unit_price for p in told.values() if p.quantity)
+    assert charged == [Decimal("60.00"), Decimal("61.90")]
+    [_, record] = await scene.audit("provider-invoice.loaded")
+    assert (record["after"]["purchases"], record["after"]["withdrawn"]) == (2, 1)
+
+
+async def test_a_purchase_that_comes_back_is_charged_again(scene: Scene) -> None:
+    """Withdrawn in one version, there again in a later one."""
+    await load(scene, RESERVATION)
+    await load(scene, LICENCE)
+    await load(scene, RESERVATION, LICENCE)
+
+    told = await purchases(scene)
+
+    assert [p.quantity for p in told] == [1, 0, 1]
+    assert len({p.purchase_id for p in told}) == 1
+
+
 async def test_an_unknown_charge_type_waits_for_a_person(scene: Scene) -> None:
     """Kept with its money, shown, not published."""
     row = await load(scene, {**RESERVATION, "chargeType": "somethingNew"})

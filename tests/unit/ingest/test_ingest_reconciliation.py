@@ -12,9 +12,11 @@ from ingest.domain.documents import Fields
 from ingest.domain.reconciliation import (
     LineKind,
     kind_of,
+    main_month,
     purchase_event,
     purchase_ids,
     read_invoice_line,
+    withdrawn,
 )
 from shared.kernel.errors import Invalid
 from shared.kernel.periods import Period
@@ -143,6 +145,39 @@ def test_an_unknown_charge_type_is_noticed() -> None:
     line = read_invoice_line({**RESERVATION, "chargeType": "somethingNew"}, number=1)
 
     assert line.known_charge_type is False
+
+
+@pytest.mark.parametrize(
+    ("starts", "month"),
+    [
+        ((), None),
+        (("2026-04-01", "2026-04-14", "2026-05-01"), "2026-04-01"),
+        (("2026-05-02", "2026-04-01", "2026-05-01"), "2026-05-01"),
+        (("2026-05-01", "2026-04-01"), "2026-05-01"),
+    ],
+)
+def test_an_invoice_is_of_the_month_most_lines_are_charged_from(
+    starts: tuple[str, ...], month: str | None
+) -> None:
+    """The later one of two months with equally many; none without lines."""
+    lines = [
+        read_invoice_line({**RESERVATION, "chargeStartDate": start, "chargeEndDate": ""}, number=n)
+        for n, start in enumerate(starts)
+    ]
+
+    found = main_month(lines)
+
+    assert month == (found.start.isoformat() if found else None)
+
+
+def test_a_withdrawn_line_is_the_same_line_at_nothing() -> None:
+    """Who bought what stays readable."""
+    line = read_invoice_line(RESERVATION, number=1)
+
+    gone = withdrawn(line)
+
+    assert (gone.quantity, gone.subtotal) == (0, 0)
+    assert (gone.description, gone.unit_price) == (line.description, line.unit_price)
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ Licence and meter lines are kept for later reconciliation and published to nobod
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
@@ -191,6 +191,19 @@ def purchase_event(
         data_set=data_set,
         version=version,
     )
+
+
+def withdrawn(line: InvoiceLine) -> InvoiceLine:
+    """What remains of a line that a newer version of its data set has not: the line, at nothing."""
+    return replace(line, quantity=Decimal(0), subtotal=Decimal(0))
+
+
+def main_month(lines: Iterable[InvoiceLine]) -> Period | None:
+    """The month that most lines are charged from, the latest of those with equally many."""
+    months = Counter(month_of(line.charge.start) for line in lines)
+    if not months:
+        return None
+    return max(months, key=lambda month: (months[month], month.start))
 
 
 def _words(fields: Fields) -> str:

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 
 from ingest.domain.reconciliation import (
     InvoiceLine,
+    main_month,
     purchase_event,
     purchase_ids,
     read_invoice_line,
+    withdrawn,
 )
 from ingest.domain.usage_lines import Totals
 from ingest.handlers.downloading import chunks_of
@@ -53,6 +55,7 @@ async def load_invoice(loading: Loading) -> None:
                 raise Invalid("invoice_too_large", f"more than {MAX_LINES} lines")
     invoice = await asyncio.to_thread(read_invoice, raw)
     async with loading.transaction() as (tx, file):
+        await provider_files.hold_data_set(tx, file)
         if file.closed:
             raise Contended(f"file {file.file_id} is loaded")
         await _commit(tx, loading, file, invoice, raw)
@@ -107,15 +110,8 @@ async def _commit(
         )  # fmt: skip
     published = [stored for stored in invoice.lines if stored.published]
     for stored in published:
-        event = purchase_event(
-            stored.line,
-            purchase_id=stored.line_id,
-            billing=period,
-            data_set=file.data_set,
-            version=file.version,
-        )
-        event_id = derived_id("provider-purchase", stored.line_id, file.version)
-        await tx.publish(event, id=event_id)
+        await _publish(tx, file, stored.line, stored.line_id, period)
+    gone = await _withdraw_missing(tx, file)
     totals = _totals(invoice)
     progress = Progress(len(raw), 0, totals, len(invoice.refused))
     await provider_files.advance(tx, file.file_id, progress)
@@ -128,10 +124,33 @@ async def _commit(
             "version": file.version,
             "lines": len(invoice.lines),
             "purchases": len(published),
+            "withdrawn": gone,
             "quarantined": len(invoice.refused),
             "subtotal": f"{totals.billing_pretax:f}",
         },
     )
+
+
+async def _publish(
+    tx: Transaction, file: ProviderFile, line: InvoiceLine, line_id: str, billing: Period
+) -> None:
+    event = purchase_event(
+        line, purchase_id=line_id, billing=billing, data_set=file.data_set, version=file.version
+    )
+    await tx.publish(event, id=derived_id("provider-purchase", line_id, file.version))
+
+
+async def _withdraw_missing(tx: Transaction, file: ProviderFile) -> int:
+    """Tell that purchases of earlier versions are worth nothing now; how many there are.
+
+    Price and quantity belong to a purchase's identity, so a corrected line is another purchase, and
+    what the earlier one was charged for has to be taken back.
+    """
+    missing = await provider_files.missing_lines(tx, file)
+    for known in missing:
+        line = withdrawn(_line(known.raw, known.number))
+        await _publish(tx, file, line, known.line_id, known.billing)
+    return len(missing)
 
 
 def _pieces(raw: Sequence[bytes], size: int) -> Iterator[tuple[int, Sequence[bytes]]]:
@@ -151,9 +170,9 @@ def _totals(invoice: Invoice) -> Totals:
 
 
 def _period_of(loading: Loading, invoice: Invoice) -> Period:
-    """The month most lines are charged from; without lines, the month before it was asked for."""
-    starts = [stored.line.charge.start for stored in invoice.lines]
-    if starts:
-        return month_of(max(starts))
+    """The month most lines are charged from; without lines, the one before it was asked for."""
+    told = main_month(stored.line for stored in invoice.lines)
+    if told is not None:
+        return told
     asked = month_of(utc_day(loading.export.requested_at))
     return month_of(add_months(asked.start, -1))

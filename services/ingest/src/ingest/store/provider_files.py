@@ -53,6 +53,19 @@ SELECT l.*, f.data_set, f.version, f.invoice_number
 FROM provider_line l JOIN provider_file f USING (file_id)
 WHERE l.line_id = $1 ORDER BY f.opened_at DESC, l.line_number LIMIT 1
 """
+# Two versions that close together must not both miss the lines of the other one.
+HOLD_DATA_SET = """
+SELECT pg_advisory_xact_lock(hashtextextended('ingest/data-set/' || $1 || '/' || $2, 0))
+"""
+MISSING_LINES = """
+SELECT DISTINCT ON (l.line_id) l.line_id, l.file_id, l.line_number,
+       f.billing_period_start, f.billing_period_end
+FROM provider_line l JOIN provider_file f USING (file_id)
+WHERE f.kind = $1 AND f.data_set = $2 AND f.state = 'closed' AND f.file_id <> $3 AND l.published
+  AND NOT EXISTS (SELECT FROM provider_line n
+                  WHERE n.file_id = $3 AND n.line_id = l.line_id AND n.published)
+ORDER BY l.line_id, l.file_id, l.line_number
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +103,16 @@ class StoredLine:
     line: InvoiceLine
     line_id: str
     published: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MissingLine:
+    """A published line of an earlier version that a newer one does not have."""
+
+    line_id: str
+    number: int
+    billing: Period
+    raw: bytes
 
 
 async def open_file(tx: Transaction, file: ProviderFile, *, blobs: int) -> None:
@@ -160,9 +183,36 @@ async def raw_line(reader: Reader, file_id: str, line_number: int) -> bytes | No
     row = await reader.fetchrow(CHUNK_OF_LINE, file_id, line_number)
     if row is None or line_number >= row["first_line"] + row["lines"]:
         return None
-    raw: bytes = pa.decompress(row["content"], row["raw_bytes"], codec=CODEC, asbytes=True)
     index: int = line_number - row["first_line"]
-    return raw.split(b"\n")[index]
+    return _lines_of(row)[index]
+
+
+async def hold_data_set(tx: Transaction, file: ProviderFile) -> None:
+    """Be the only one to close a version of this data set until commit."""
+    await tx.fetchval(HOLD_DATA_SET, file.kind, file.data_set)
+
+
+async def missing_lines(tx: Transaction, file: ProviderFile) -> list[MissingLine]:
+    """What earlier versions of the data set published and this one, kept already, lacks."""
+    rows = await tx.fetch(MISSING_LINES, file.kind, file.data_set, file.file_id)
+    found: list[MissingLine] = []
+    chunk: tuple[str, int, list[bytes]] = ("", 0, [])  # of a file, its first line, its lines
+    for row in sorted(rows, key=lambda row: (row["file_id"], row["line_number"])):
+        file_id, number = row["file_id"], row["line_number"]
+        if chunk[0] != file_id or number >= chunk[1] + len(chunk[2]):
+            kept = await tx.fetchrow(CHUNK_OF_LINE, file_id, number)
+            if kept is None:
+                raise RuntimeError(f"line {number} of file {file_id} is not kept")
+            chunk = (file_id, kept["first_line"], _lines_of(kept))
+        billing = Period(row["billing_period_start"], row["billing_period_end"])
+        raw = chunk[2][number - chunk[1]]
+        found.append(MissingLine(row["line_id"], number, billing, raw))
+    return found
+
+
+def _lines_of(chunk: Record) -> list[bytes]:
+    raw: bytes = pa.decompress(chunk["content"], chunk["raw_bytes"], codec=CODEC, asbytes=True)
+    return raw.split(b"\n")
 
 
 async def keep_lines(tx: Transaction, file_id: str, lines: Iterable[StoredLine]) -> None:
