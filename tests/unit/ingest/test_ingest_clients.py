@@ -110,6 +110,24 @@ async def test_a_throttled_client_holds_back_all_its_requests() -> None:
     assert waits == [pytest.approx(57, abs=1)]
 
 
+async def test_a_very_long_pause_is_cut_short() -> None:
+    """A vendor's slip of the pen must not stop an interface for a day."""
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    vendor = Vendor(httpx.Response(429, headers={"retry-after": "86400"}), ok())
+    provider = vendor.provider()
+    with pytest.raises(ProviderBusy):
+        await provider.request("GET", "/x")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("ingest.clients.provider.asyncio.sleep", sleep)
+        await provider.request("GET", "/x")
+
+    assert waits == [pytest.approx(120, abs=1)]
+
+
 async def test_errors_carry_code_and_words() -> None:
     """Of Partner Center and of Graph; a page of HTML has neither."""
     vendor = Vendor(
@@ -230,6 +248,18 @@ async def test_an_export_goes_from_running_to_its_manifest() -> None:
         "v1", "https://acct.blob.core.windows.net/c/p", "sig=x", ("part-0.json.gz",)
     )
     assert {r.url.host for r in vendor.requests} == {"vendor"}
+
+
+async def test_blobs_of_a_manifest_are_in_one_order_however_they_are_listed() -> None:
+    """A load that resumes counts lines over all blobs."""
+    listed = [{"name": name} for name in ("part-2", "part-0", "part-1")]
+    manifest = {**MANIFEST, "blobCount": 3, "blobs": listed}
+    vendor = Vendor(ok({"status": "succeeded", "resourceLocation": manifest}))
+
+    found = await graph(vendor).poll("op")
+
+    assert isinstance(found, Manifest)
+    assert found.blobs == ("part-0", "part-1", "part-2")
 
 
 async def test_a_manifest_may_be_a_link_and_must_be_complete() -> None:

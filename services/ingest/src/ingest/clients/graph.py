@@ -148,9 +148,9 @@ class Graph:
 
 
 def _manifest_of(fields: Fields) -> Manifest:
-    blobs = tuple(
-        Fields(blob).text("name") for blob in fields.sequence("blobs") if isinstance(blob, Mapping)
-    )
+    listed = (blob for blob in fields.sequence("blobs") if isinstance(blob, Mapping))
+    # In one order always: a load that resumes counts the lines it skips from the first blob on.
+    blobs = tuple(sorted(Fields(blob).text("name") for blob in listed))
     count = fields.integer("blobCount")
     if count is not None and count != len(blobs):
         raise Invalid("manifest_incomplete", f"{len(blobs)} blobs listed, {count} promised")

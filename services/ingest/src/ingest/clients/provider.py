@@ -12,6 +12,7 @@ from ingest.clients.tokens import Tokens
 from shared.runtime.http import NO_RETRY, HttpClient, Query, Response
 
 UNAUTHORISED, THROTTLED = 401, 429
+LONGEST_PAUSE_S = 120.0  # every request waits meanwhile; who is too early is told so again
 
 
 class Provider:
@@ -49,7 +50,7 @@ class Provider:
             self._tokens.forget()
             response = await self._send(method, path, params, json, headers)
         if response.status == THROTTLED:
-            pause = response.retry_after_s or 1.0
+            pause = min(response.retry_after_s or 1.0, LONGEST_PAUSE_S)
             self._free_at = max(self._free_at, asyncio.get_running_loop().time() + pause)
         if response.ok or response.status in accept:
             return response
