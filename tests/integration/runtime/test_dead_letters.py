@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -12,7 +13,7 @@ import pytest
 from shared.contracts.payments import PaymentFailed
 from shared.kernel.clock import FrozenClock
 from shared.kernel.errors import Conflict, DomainError, Invalid
-from shared.runtime import audit, operations
+from shared.runtime import audit, dead_letters, operations
 from shared.runtime.auth import Caller
 from shared.runtime.consumer import Consumer, Outcome
 from shared.runtime.handlers import Handlers
@@ -179,6 +180,30 @@ async def test_a_parked_message_that_fails_is_the_next_dead_letter(
 
     assert again.status_code == 200
     assert (await world.effects())[-3:] == ["a2", "a3", "a4"]
+    assert await world.rows(PARKED) == []
+
+
+@pytest.mark.parametrize("action", ["replay", "discard"])
+async def test_a_message_that_meets_a_letter_being_closed_is_handled(
+    world: World, action: str
+) -> None:
+    """Parked behind a letter that is closed meanwhile, nobody would ever release it."""
+    world.broken["a1"] = refuse()
+    await world.deliver(1)
+    world.broken.clear()
+    letter = (await world.rows(LETTERS))[0]["id"]
+    async with world.database.transaction(actor="operator") as tx:
+        if action == "replay":
+            await dead_letters.replay(tx, letter, world.handlers)
+        else:
+            await dead_letters.discard(tx, letter, reason="not ours", handlers=world.handlers)
+        meanwhile = asyncio.create_task(world.deliver(2))
+        await asyncio.wait({meanwhile}, timeout=0.3)
+
+        assert not meanwhile.done()
+
+    assert await meanwhile == ["handled"]
+    assert (await world.effects())[-1] == "a2"
     assert await world.rows(PARKED) == []
 
 

@@ -35,6 +35,10 @@ ON CONFLICT (topic, partition, "offset") DO NOTHING
 KEY_IS_PARKED = """
 SELECT EXISTS (SELECT FROM dead_letter WHERE topic = $1 AND key = $2 AND status = 'pending')
 """
+# Parking and releasing a key exclude each other: else a message may be parked behind a letter that
+# is being closed, and nobody would ever release it.
+LOCK_KEY = "SELECT pg_advisory_xact_lock(hashtextextended('dead-letter/' || $1 || '/' || $2, 0))"
+KEY_OF_ONE = "SELECT topic, key FROM dead_letter WHERE id = $1"
 PARK = """
 INSERT INTO parked_message (topic, partition, "offset", key, headers, value, parked_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7)
@@ -59,7 +63,6 @@ FROM dead_letter
 WHERE ($1::text IS NULL OR status = $1) AND id > $2
 ORDER BY id LIMIT $3
 """
-COUNT_PENDING = "SELECT count(*) FROM dead_letter WHERE status = 'pending'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +154,9 @@ async def park_behind(tx: Transaction, message: Message, envelope: Envelope) -> 
     topic = message.partition.topic
     if not await tx.fetchval(KEY_IS_PARKED, topic, envelope.key):
         return False
+    await tx.execute(LOCK_KEY, topic, envelope.key)
+    if not await tx.fetchval(KEY_IS_PARKED, topic, envelope.key):
+        return False  # released while this waited for the lock
     if await inbox.first_time(tx, envelope):
         await tx.execute(
             PARK, topic, message.partition.number, message.offset, envelope.key,
@@ -192,6 +198,10 @@ async def listing(reader: Reader, *, status: str | None, after: int, limit: int)
 
 
 async def _lock_pending(tx: Transaction, letter_id: int) -> Record:
+    """Lock the letter's key, then the letter: the order in which every transaction takes them."""
+    of_one = await tx.fetchrow(KEY_OF_ONE, letter_id)
+    if of_one is not None:
+        await tx.execute(LOCK_KEY, of_one["topic"], of_one["key"])
     letter = await tx.fetchrow(LOCK_ONE, letter_id)
     if letter is None:
         raise NotFound("dead_letter_unknown", f"there is no dead letter {letter_id}")
