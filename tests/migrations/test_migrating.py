@@ -37,7 +37,12 @@ async def session(dsn: str) -> AsyncIterator[asyncpg.Connection]:
 
 async def command(made: ServiceDatabase, word: str, dsn: str) -> tuple[int, str]:
     """`python -m <service> <word>` as an operator runs it: exit code and what it printed."""
-    own = {"DATABASE_URL": dsn, "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9"}
+    own = {
+        "DATABASE_URL": dsn,
+        "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9",
+        "TIEOUT_AUTH_ISSUER": "https://login.example",
+        "TIEOUT_AUTH_JWKS_URL": "https://login.example/keys",
+    }
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", schema_of(made.service), word,
         env={"PATH": os.environ["PATH"], **own},

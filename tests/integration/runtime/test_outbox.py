@@ -274,6 +274,7 @@ async def test_sent_rows_can_be_published_anew(database: Database) -> None:
         await publish(database, 1)
         await until(lambda: relay.state.published == 1)
         async with database.transaction() as tx:
-            await tx.execute(outbox.REPUBLISH, START.replace(year=2000), event(1).TOPIC)
+            count = await tx.fetchval(outbox.REPUBLISH, event(1).TOPIC, START.replace(year=2000))
+        assert count == 1
         relay.wake()
         await until(lambda: broker.received == ["a1", "a1"])

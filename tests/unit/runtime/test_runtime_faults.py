@@ -138,6 +138,8 @@ def test_a_dependency_that_does_not_answer_has_its_own_code() -> None:
     own = {
         "DATABASE_URL": "postgresql://nobody@127.0.0.1:9/nothing",
         "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:9",
+        "TIEOUT_AUTH_ISSUER": "https://login.example",
+        "TIEOUT_AUTH_JWKS_URL": "https://login.example/keys",
         "PATH": os.environ["PATH"],
     }
     done = subprocess.run(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import Field, SecretStr, model_validator
 
-from shared.runtime.settings import ServiceSettings, SettingsError, load
+from shared.runtime.settings import ServiceSettings, SettingsError, load, require_issuer
 
 
 class Settings(ServiceSettings):
@@ -56,6 +56,20 @@ def test_every_fault_has_one_line_with_its_variable(environment: dict[str, str])
         "TIEOUT_TEST_RETRIES",
     ]
     assert all(len(line.partition(": ")[2]) > 5 for line in lines)
+
+
+def test_whom_to_trust_has_no_default(environment: dict[str, str]) -> None:
+    """Neither somebody else's issuer nor anybody's token."""
+    with pytest.raises(SettingsError) as refused:
+        require_issuer(load(Settings))
+
+    assert str(refused.value).splitlines() == [
+        "TIEOUT_AUTH_ISSUER: needed to serve",
+        "TIEOUT_AUTH_JWKS_URL: needed to serve",
+    ]
+
+    environment |= {"TIEOUT_AUTH_ISSUER": "https://i", "TIEOUT_AUTH_JWKS_URL": "https://i/keys"}
+    require_issuer(load(Settings))
 
 
 def test_a_rule_across_fields_is_one_line_as_well() -> None:

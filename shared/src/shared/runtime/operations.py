@@ -1,4 +1,4 @@
-"""What every service offers its operators over HTTP: dead letters and the audit trail."""
+"""What every service offers its operators over HTTP: dead letters, the outbox, the audit trail."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from shared.kernel.errors import Conflict
-from shared.runtime import audit, dead_letters, telemetry
+from shared.runtime import audit, dead_letters, outbox, telemetry
 from shared.runtime.handlers import Handlers
 from shared.runtime.postgres import Database
 from shared.runtime.web import (
@@ -30,10 +30,19 @@ class Discard(BaseModel):
     reason: str = Field(min_length=3, max_length=500)
 
 
+class Republish(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    topic: str
+    since: AwareDatetime
+    reason: str = Field(min_length=3, max_length=500)
+
+
 def router(database: Database, handlers: Handlers) -> APIRouter:
-    """Routes under /v1/dead-letters and /v1/audit."""
+    """Routes under /v1/dead-letters, /v1/outbox and /v1/audit."""
     routes = APIRouter(prefix="/v1", tags=["operations"])
     _add_dead_letters(routes, database, handlers)
+    _add_outbox(routes, database)
     _add_audit(routes, database)
     return routes
 
@@ -65,6 +74,24 @@ def _add_dead_letters(routes: APIRouter, database: Database, handlers: Handlers)
         async with database.transaction(actor=caller.subject) as tx:
             await dead_letters.discard(tx, letter_id, reason=body.reason, handlers=handlers)
         return {"status": "discarded"}
+
+
+def _add_outbox(routes: APIRouter, database: Database) -> None:
+    @routes.post("/outbox:republish", operation_id="outbox.republish")
+    async def republish(body: Republish, caller: Administers) -> dict[str, int]:
+        """Send events again that a topic lost, under their ids; who has seen them passes them by.
+
+        Sent events are kept for 35 days.
+        """
+        async with database.transaction(actor=caller.subject) as tx:
+            count = int(await tx.fetchval(outbox.REPUBLISH, body.topic, body.since))
+            await tx.record(
+                "outbox.republished",
+                f"topic/{body.topic}",
+                after={"events": count, "since": body.since.isoformat()},
+                reason=body.reason,
+            )
+        return {"events": count}
 
 
 def _add_audit(routes: APIRouter, database: Database) -> None:

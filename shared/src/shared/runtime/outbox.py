@@ -48,8 +48,12 @@ COUNT_UNSENT = "SELECT count(*) FROM outbox WHERE sent_at IS NULL"
 TAKE_LEAD = "SELECT pg_try_advisory_lock($1, hashtext(current_schema()))"
 NOTIFY = "SELECT pg_notify($1, current_schema())"
 REPUBLISH = """
-UPDATE outbox SET sent_at = NULL
-WHERE sent_at IS NOT NULL AND created_at >= $1 AND ($2::text IS NULL OR topic = $2)
+WITH again AS (
+    UPDATE outbox SET sent_at = NULL
+    WHERE sent_at IS NOT NULL AND topic = $1 AND created_at >= $2
+    RETURNING id
+)
+SELECT count(*) FROM again
 """
 PRUNE = "DELETE FROM outbox WHERE sent_at < now() - interval '35 days'"
 

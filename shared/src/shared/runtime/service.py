@@ -1,8 +1,9 @@
 """The life of a service process: start in order, run everything in one task group, stop cleanly.
 
 Order: settings → logging → pool → schema check → producer and relay → HTTP → consumer → jobs. On
-SIGTERM readiness turns false, the consumer finishes what it holds, offsets are committed, the relay
-flushes, the pool closes. A second signal or the deadline ends the process at once: safe by design.
+SIGTERM readiness turns false, running work is cancelled and rolls back, the relay flushes, the pool
+closes. What was cancelled comes again: its offsets are not committed, its jobs' leases lapse. No
+moment is a bad one to die, so a second signal or the deadline ends the process at once.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import uvicorn
 from fastapi import APIRouter, FastAPI
 
 from shared.kernel.clock import Clock
-from shared.runtime import inbox, migrate, operations, outbox, telemetry
+from shared.runtime import inbox, migrate, operations, outbox, telemetry, web
 from shared.runtime.auth import Verifier
 from shared.runtime.consumer import Consumer
 from shared.runtime.handlers import Handlers
@@ -32,7 +33,7 @@ from shared.runtime.jobs import Job, JobRunner
 from shared.runtime.kafka import BusError, Producer, Subscription, connection_options
 from shared.runtime.management import Activity, management_app
 from shared.runtime.postgres import Commit, Database, schema_of
-from shared.runtime.settings import ServiceSettings, SettingsError, load
+from shared.runtime.settings import ServiceSettings, SettingsError, load, require_issuer
 from shared.runtime.web import create_app
 
 __all__ = ["Job", "Service", "main"]
@@ -172,10 +173,12 @@ class Process:
         log.info("service.stopped")
 
     async def _prune(self) -> bool:
-        """Old inbox ids (past every topic's retention) and old sent rows; unsent rows never."""
+        """What nobody asks for any more: inbox ids past every topic's retention, sent outbox rows,
+        answers to idempotency keys."""
         async with self._service.database.transaction() as tx:
             await tx.execute(inbox.PRUNE)
             await tx.execute(outbox.PRUNE)
+            await tx.execute(web.PRUNE_KEYS, tx.now)
         return False
 
     def _on_signal(self) -> None:
@@ -280,6 +283,7 @@ def main(settings_class: type[S], build: Callable[[S], Service]) -> None:
         if command == "migrate":
             migrate.upgrade(settings.database_url.get_secret_value(), package)
         else:
+            require_issuer(settings)
             asyncio.run(_run(build(settings), check_only=command == "check"))
     except SettingsError as error:
         print(error, file=sys.stderr)  # noqa: T201  # before logging exists, and for people

@@ -34,8 +34,8 @@ class ServiceSettings(BaseSettings):
     http_port: int = 8080
     management_port: int = 8081
     clock_file: Path | None = None  # set by the local stack only; unset: the system's time
-    auth_issuer: str = "http://127.0.0.1:27003/issuer"
-    auth_jwks_url: str = "http://127.0.0.1:27003/issuer/.well-known/jwks.json"
+    auth_issuer: str = ""  # compared with a token's `iss` as it stands; needed to serve
+    auth_jwks_url: str = ""
     auth_audience: str = "tieout"
     database_pool_size: int = 8
     log_format: str = "json"  # json, console
@@ -61,6 +61,18 @@ def load(settings_class: type[S]) -> S:
     except ValidationError as error:
         lines = [f"{_variable(settings_class, e['loc'])}: {e['msg']}" for e in error.errors()]
         raise SettingsError("\n".join(" ".join(line.split()) for line in lines)) from error
+
+
+def require_issuer(settings: ServiceSettings) -> None:
+    """A service has no default for whom it trusts; migrating needs nobody's token.
+
+    Raises:
+        SettingsError: with one line per missing variable.
+    """
+    missing = [name for name in ("auth_issuer", "auth_jwks_url") if not getattr(settings, name)]
+    if missing:
+        lines = (f"{_variable(type(settings), (name,))}: needed to serve" for name in missing)
+        raise SettingsError("\n".join(lines))
 
 
 def _variable(settings_class: type[ServiceSettings], location: tuple[int | str, ...]) -> str:

@@ -25,9 +25,7 @@ from shared.runtime.postgres import Transaction
 
 MAX_BODY_BYTES = 1_048_576
 _TOO_LARGE = f"a body may have {MAX_BODY_BYTES} bytes"
-KNOWN_SCOPES = frozenset(
-    {"billing:read", "billing:operate", "billing:approve", "pricing:admin", "platform:admin"}
-)
+KNOWN_SCOPES = frozenset({"billing:read", "billing:operate", "pricing:admin", "platform:admin"})
 
 FIND_KEY = """
 SELECT fingerprint, status, body FROM idempotency_key
@@ -38,6 +36,7 @@ KEEP_KEY = """
 INSERT INTO idempotency_key (caller, endpoint, key, fingerprint, status, body, created_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7)
 """
+PRUNE_KEYS = "DELETE FROM idempotency_key WHERE created_at < $1::timestamptz - interval '30 days'"
 
 _bearer = HTTPBearer(auto_error=False, description="OAuth2 access token of the configured issuer")
 

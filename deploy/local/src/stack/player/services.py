@@ -11,7 +11,7 @@ from shared.contracts.topics import SERVICES
 from shared.kernel.ids import derived_id
 from shared.runtime.http import READ_RETRY, HttpClient, OutcomeUnknown, Response, Unreachable
 
-SCOPES = "billing:read billing:operate billing:approve pricing:admin platform:admin"
+SCOPES = "billing:read billing:operate pricing:admin platform:admin"
 
 
 class CallFailed(Exception):
