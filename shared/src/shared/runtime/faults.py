@@ -26,4 +26,6 @@ def is_transient(error: BaseException) -> bool:
         return state.startswith("08") or state in _TRANSIENT_SQLSTATES
     if isinstance(error, asyncpg.InterfaceError):
         return "closed" in str(error) or "connection" in str(error)
-    return isinstance(error, OSError | TimeoutError | BusError)
+    # asyncpg's name for a connection that ends in the instant in which a query goes out
+    ended = asyncpg.InternalClientError
+    return isinstance(error, OSError | TimeoutError | BusError | ended)

@@ -30,6 +30,10 @@ log = structlog.get_logger()
 BATCH = 500
 MAX_VALUE_BYTES = 900_000
 POLL_S = 0.5
+# The last one: a connection that ends in the instant in which a query goes out.
+INTERRUPTIONS = (
+    OSError, BusError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError,
+)  # fmt: skip
 NOTIFY_EVERY_S = 0.005
 CHANNEL = "tieout_outbox"
 RELAY_LOCK = 0x7E0CA7
@@ -124,7 +128,7 @@ class Relay:
         while True:
             try:
                 await self._lead()
-            except (OSError, BusError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except INTERRUPTIONS as error:
                 self.state.leading = False
                 log.warning("outbox.relay_interrupted", error=str(error))
                 await asyncio.sleep(POLL_S)
