@@ -329,6 +329,23 @@ async def test_an_operator_asks_rating_again(world: World) -> None:
     assert (refused.status_code, refused.json()["code"]) == (409, "run_not_waiting")
 
 
+async def test_a_run_asked_about_again_is_still_woken_by_its_charges(world: World) -> None:
+    """The second answer repeats the first: held again, and the missing charge resumes it."""
+    await world.alder()
+    [run] = await world.request("2026-05-01")
+    *some, last = alder_charges()
+    counted = cycle_rated(run["run_id"], "2026-05-01", [*some, last])
+    await world.deliver(*some, counted)
+    await world.process.ok("POST", f"/v1/invoice-runs/{run['run_id']}:retry")
+
+    assert await world.harness.deliver(counted, id="answer-2") is Outcome.HANDLED
+
+    [hold] = await world.holds()
+    assert hold["reason"] == "charges_incomplete"
+    await world.deliver(last)
+    assert (await world.run_of("ALD-1", "2026-05-01"))["state"] == "tax_requested"
+
+
 async def test_nothing_due_ends_as_empty_without_an_invoice(world: World) -> None:
     """No charge, no item, no number; asking again says so."""
     await world.alder()

@@ -35,10 +35,12 @@ async def on_contract_changed(event: ContractChanged, tx: Transaction) -> None:
 
 
 async def on_cycle_closed(event: CycleClosed, tx: Transaction) -> None:
-    """Complete everything due in the cycle, then say so with the control total."""
+    """Complete everything due in the cycle, then say so with the control total.
+
+    A run may ask again, in a new message: it waits for an answer with the figures of now.
+    """
     await locks.hold_contract(tx, event.contract_id)
-    if not await facts.add_cycle(tx, event):
-        return
+    await facts.add_cycle(tx, event)
     contract = await facts.contract(tx, event.contract_id)
     if contract is None:
         hold = Hold(
@@ -59,7 +61,11 @@ async def on_cycle_closed(event: CycleClosed, tx: Transaction) -> None:
 
 
 async def _answer(tx: Transaction, contract: ContractChanged, run: CycleClosed) -> None:
-    """Same topic and key as the charges: who reads this has read them."""
+    """Same topic and key as the charges: who reads this has read them.
+
+    The id is of this answer, not of the run: whoever asked twice must not take the second answer
+    for a copy of the first.
+    """
     total = await charges.control_total(tx, contract.contract_id, run.invoice_date)
     waiting = await holds.count_for(tx, contract.contract_id, contract.provider_customer_id)
     answer = CycleRated(
@@ -70,7 +76,8 @@ async def _answer(tx: Transaction, contract: ContractChanged, run: CycleClosed) 
         amount=total.amount,
         holds=waiting,
     )
-    await tx.publish(answer, id=derived_id("cycle-rated", run.run_id))
+    question = tx.cause.id if tx.cause else tx.new_id()
+    await tx.publish(answer, id=derived_id("cycle-rated", run.run_id, question))
     await facts.mark_answered(tx, run.run_id)
     await tx.record("cycle.rated", answer.subject(), after=answer.model_dump(mode="json"))
 

@@ -46,7 +46,7 @@ SELECT DISTINCT provider_customer_id FROM contract_version WHERE contract_id = $
 ADD_CYCLE = """
 INSERT INTO cycle (run_id, contract_id, invoice_date, closed_end, body, recorded_at)
 VALUES ($1, $2, $3, $4, $5, $6)
-ON CONFLICT (run_id) DO NOTHING RETURNING true
+ON CONFLICT (run_id) DO NOTHING
 """
 UNANSWERED = """
 SELECT body FROM cycle WHERE contract_id = $1 AND answered_at IS NULL
@@ -129,13 +129,12 @@ async def customers_of(reader: Reader, contract_id: str) -> list[str]:
     return [row["provider_customer_id"] for row in rows]
 
 
-async def add_cycle(tx: Transaction, event: CycleClosed) -> bool:
-    """Keep that a run asked. False when it did before."""
-    added = await tx.fetchval(
+async def add_cycle(tx: Transaction, event: CycleClosed) -> None:
+    """Keep that a run asked; asking again leaves what it asked first."""
+    await tx.execute(
         ADD_CYCLE, event.run_id, event.contract_id, event.invoice_date, event.closed.end,
         event.model_dump(mode="json"), tx.now,
     )  # fmt: skip
-    return added is True
 
 
 async def unanswered(reader: Reader, contract_id: str) -> list[CycleClosed]:
