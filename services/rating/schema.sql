@@ -58,7 +58,17 @@ CREATE TABLE rating.due (
     customer_id text NOT NULL,
     since timestamp with time zone NOT NULL,
     tries integer DEFAULT 0 NOT NULL,
+    asked bigint NOT NULL,
     CONSTRAINT due_kind_check CHECK ((kind = ANY (ARRAY['rerate'::text, 'settle'::text])))
+);
+
+ALTER TABLE rating.due ALTER COLUMN asked ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME rating.due_asked_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 CREATE TABLE rating.fx_rate (

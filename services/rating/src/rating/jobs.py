@@ -50,8 +50,9 @@ async def _conclude(tx: Transaction, claimed: Due) -> None:
 
 
 async def _give_up(tx: Transaction, claimed: Due, error: Exception) -> None:
-    """Held until the next fact makes the customer due again."""
-    await due.take_due(tx, claimed.kind, claimed.customer_id)
+    """Held until the next fact makes the customer due again, which it may have done already."""
+    if not await due.drop_claimed(tx, claimed):
+        return
     hold = Hold(
         "rating_failed",
         f"customer/{claimed.customer_id}",

@@ -33,10 +33,7 @@ async def enter_rule(tx: Transaction, rule: Rule) -> Rule:
         return latest
     kept = replace(rule, version=latest.version + 1 if latest else 1)
     await prices.add_rule(tx, kept)
-    for version in (latest, kept):
-        if version is not None:
-            since = min(kept.valid_from, version.valid_from)
-            await _concern(tx, version, since)
+    await _concern(tx, kept, latest)
     await tx.record(
         "price_rule.entered",
         f"price-rule/{kept.rule_id}",
@@ -64,23 +61,33 @@ async def enter_rate(tx: Transaction, rate: FxRate) -> FxRate:
     return kept
 
 
-async def _concern(tx: Transaction, rule: Rule, since: date) -> None:
+async def _concern(tx: Transaction, kept: Rule, latest: Rule | None) -> None:
+    """Whoever the rule prices now or priced before, in one request per kind: two would lock their
+    rows out of order."""
+    concerned: dict[DueKind, set[str]] = {DueKind.RERATE: set(), DueKind.SETTLE: set()}
+    for version in (latest, kept):
+        if version is not None:
+            since = min(kept.valid_from, version.valid_from)
+            kind = DueKind.RERATE if version.scope.kind is RuleKind.USAGE else DueKind.SETTLE
+            concerned[kind] |= set(await _priced_by(tx, version, since))
+    for kind, customers in concerned.items():
+        await _make_due(tx, kind, sorted(customers))
+
+
+async def _priced_by(tx: Transaction, rule: Rule, since: date) -> list[str]:
     """Whoever the rule may price differently from `since` on."""
     scope = rule.scope
     if scope.kind is RuleKind.USAGE:
-        customers = await usage.customers_since(
+        return await usage.customers_since(
             tx,
             since.replace(day=1),
             customer_id=scope.customer_id,
             contract_id=scope.contract_id,
             azure_subscription_id=scope.azure_subscription_id,
         )
-        await _make_due(tx, DueKind.RERATE, customers)
-        return
-    customers = await due.with_contracts(
+    return await due.with_contracts(
         tx, contract_id=scope.contract_id, customer_id=scope.customer_id
     )
-    await _make_due(tx, DueKind.SETTLE, customers)
 
 
 async def _make_due(tx: Transaction, kind: DueKind, customer_ids: list[str]) -> None:

@@ -247,6 +247,7 @@ CREATE TABLE due (
     customer_id  text NOT NULL,
     since        timestamptz NOT NULL,
     tries        integer NOT NULL DEFAULT 0,
+    asked        bigint GENERATED ALWAYS AS IDENTITY,  -- anew with every fact: whose wake-up it is
     PRIMARY KEY (kind, customer_id)
 );
 

@@ -8,19 +8,24 @@ from enum import StrEnum
 
 from shared.runtime.postgres import Reader, Transaction
 
+# A row that is there is locked and asked anew. Were it left alone, the job could delete it and
+# conclude before the new fact is committed, and nothing would wake it for that fact.
 PUT_DUE = """
 INSERT INTO due (kind, customer_id, since)
 SELECT $1, customer_id, $3 FROM unnest($2::text[]) AS customer_id
-ON CONFLICT (kind, customer_id) DO NOTHING
+ON CONFLICT (kind, customer_id) DO UPDATE SET asked = DEFAULT
 """
 # The least tried first: one that cannot be concluded does not keep the others waiting.
 CLAIM_DUE = """
 UPDATE due SET tries = tries + 1 WHERE (kind, customer_id) = (
     SELECT kind, customer_id FROM due ORDER BY tries, since, kind, customer_id
     LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING kind, customer_id
+RETURNING kind, customer_id, asked
 """
 TAKE_DUE = "DELETE FROM due WHERE kind = $1 AND customer_id = $2 RETURNING true"
+DROP_CLAIMED = """
+DELETE FROM due WHERE kind = $1 AND customer_id = $2 AND asked = $3 RETURNING true
+"""
 COUNT_DUE = "SELECT count(*) FROM due"
 
 CUSTOMERS_WITH_PRODUCTS = """
@@ -52,10 +57,14 @@ class DueKind(StrEnum):
 class Due:
     kind: DueKind
     customer_id: str
+    asked: int  # no two requests have the same
 
 
 async def make_due(tx: Transaction, kind: DueKind, customer_ids: Iterable[str]) -> None:
-    """Let the job conclude about these customers again."""
+    """Let the job conclude about these customers again.
+
+    Locks their rows, in order: call it once per kind, and wait for no customer afterwards.
+    """
     if names := sorted(set(customer_ids)):
         await tx.execute(PUT_DUE, kind.value, names, tx.now)
 
@@ -64,12 +73,19 @@ async def claim_due(tx: Transaction) -> Due | None:
     """What to conclude next. Commit before concluding: who holds a customer takes its due rows, so
     nobody may wait for a customer while holding one."""
     row = await tx.fetchrow(CLAIM_DUE)
-    return Due(DueKind(row["kind"]), row["customer_id"]) if row else None
+    return Due(DueKind(row["kind"]), row["customer_id"], row["asked"]) if row else None
 
 
 async def take_due(tx: Transaction, kind: DueKind, customer_id: str) -> bool:
     """Whether this was due; it no longer is once this transaction commits."""
     return await tx.fetchval(TAKE_DUE, kind.value, customer_id) is True
+
+
+async def drop_claimed(tx: Transaction, claimed: Due) -> bool:
+    """Give up what was claimed. False, and nothing is dropped, when it was asked anew since then
+    or is done already."""
+    found = await tx.fetchval(DROP_CLAIMED, claimed.kind.value, claimed.customer_id, claimed.asked)
+    return found is True
 
 
 async def count_due(reader: Reader) -> int:
