@@ -362,6 +362,22 @@ def test_total_is_the_larger_of_minimum_and_usage() -> None:
     assert [Decimal("25.00")] == [charge.amount for charge in idle.charges]
 
 
+def test_a_minimum_out_of_bounds_is_held() -> None:
+    """Sixteen digits stop the top-up, as they stop any other charge; one digit less is exact."""
+    months = frozenset({APRIL})
+    absurd = replace(MINIMUM, price=Minimum(Decimal(10) ** 15, "EUR"))
+    figure = Decimal("999999999999999.990000000000000001")  # more digits than the default context
+    exact = replace(MINIMUM, price=Minimum(figure, "EUR"))
+    usage = usage_charges(usage_terms(), april())
+    held = minimum_charges(usage_terms(), Desired(), minimums=[absurd], known_months=months)
+    charged = minimum_charges(usage_terms(), usage, minimums=[exact], known_months=months)
+    assert {"amount_out_of_bounds"} == {hold.reason for hold in held.holds}
+    assert held.charges == ()
+    assert len(held.held) == 1
+    expected = (Decimal("999999999999992.38"), Decimal("999999999999992.380000000000000001"))
+    assert [expected] == [(c.amount, c.amount_exact) for c in charged.charges]
+
+
 def test_no_minimum_without_the_file_of_the_month() -> None:
     """A missing provider file holds the top-up instead of billing all of it."""
     desired = minimum_charges(

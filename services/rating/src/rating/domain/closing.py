@@ -13,7 +13,7 @@ from shared.kernel.money import Rounding, exponent, round_to
 AMOUNT_BOUND = Decimal(10) ** 15
 
 
-def closed(exact: Fraction, currency: str) -> Decimal:
+def closed(exact: Decimal | Fraction, currency: str) -> Decimal:
     """The amount in whole minor units, half away from zero.
 
     Raises:

@@ -12,6 +12,7 @@ from datetime import date
 from decimal import Decimal
 
 from rating.domain import rules
+from rating.domain.closing import closed
 from rating.domain.cycles import bill_on, usage_boundary
 from rating.domain.desired import Desired, Draft, Hold, charge_id
 from rating.domain.ownership import covers
@@ -20,7 +21,8 @@ from rating.domain.usage_charges import TAX_CATEGORY, UsageTerms
 from shared.contracts.envelope import PeriodField
 from shared.contracts.invoicing import ContractChanged
 from shared.contracts.rating import ChargeKind, ChargeProduct, ChargeRated, PriceBasis
-from shared.kernel.money import Rounding, exponent, round_to
+from shared.kernel.errors import Held
+from shared.kernel.money import EXACT
 from shared.kernel.periods import Period, month_of
 
 PRODUCT = ChargeProduct(
@@ -65,19 +67,28 @@ def _top_up(
     reason = _obstacle(usage, target, is_known=month.start in known_months)
     if price.currency != contract.currency:
         reason = "no_price_in_currency"
+    what = f"azure-subscription/{target}" if target else f"contract/{contract.contract_id}"
+    key = f"{month.start:%Y-%m}"
     if reason is not None:
-        what = f"azure-subscription/{target}" if target else f"contract/{contract.contract_id}"
-        detail = f"the minimum of {month.start:%Y-%m} cannot be told yet"
-        draft.hold(Hold(reason, what, f"{month.start:%Y-%m}", detail), identity)
+        draft.hold(Hold(reason, what, key, f"the minimum of {key} cannot be told yet"), identity)
         return
     counted = [c for c in usage.charges if _counts(c, month, target)]
-    used = sum((charge.amount for charge in counted), Decimal(0))
-    missing = price.amount - used
+    missing = _missing(price, counted)
     if missing <= 0:
         return
-    draft.charges.append(
-        _charge(terms, identity, rule=rule, missing=missing, month=month, counted=counted)
-    )
+    try:
+        charge = _charge(terms, identity, rule=rule, missing=missing, month=month, counted=counted)
+    except Held as held:
+        draft.hold(Hold.of(held, object=what, key=key), identity)
+        return
+    draft.charges.append(charge)
+
+
+def _missing(price: Minimum, counted: Iterable[ChargeRated]) -> Decimal:
+    left = price.amount
+    for charge in counted:
+        left = EXACT.subtract(left, charge.amount)
+    return left
 
 
 def _charge(
@@ -105,7 +116,7 @@ def _charge(
         description=f"{name} minimum commitment, {month.start:%Y-%m}",
         quantity=Decimal(1),
         currency=contract.currency,
-        amount=round_to(missing, exponent(contract.currency), Rounding.HALF_AWAY),
+        amount=closed(missing, contract.currency),
         amount_exact=missing,
         cost=Decimal(0),
         cost_currency=cost_currency,
