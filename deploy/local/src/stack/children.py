@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from stack.unprivileged import User
 _LOG_KEPT_BYTES = 20_000_000
 _TAIL_BYTES = 6_000
 _TAIL_LINES = 12
+_POLL_S = 0.02
 
 
 class Identity(TypedDict, total=False):
@@ -78,6 +80,7 @@ class Running:
         self.end_is_wanted = False
         self.is_ready = False
         self._log_start = 0
+        self._killed_with_it: list[psutil.Process] = []
         self._process = self._spawn(environment)
 
     def _spawn(self, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
@@ -110,23 +113,30 @@ class Running:
         """Signal the child; SIGKILL takes everything it started with it."""
         if self.exit_code is not None:
             return
-        try:
+        with suppress(psutil.NoSuchProcess):
             process = psutil.Process(self.pid)
-            offspring = process.children(recursive=True)
+            if signal_number == signal.SIGKILL:
+                process.suspend()  # else it could start one more between the look and the kill
+                self._killed_with_it = process.children(recursive=True)
             process.send_signal(signal_number)
-        except psutil.NoSuchProcess:
-            return
-        if signal_number == signal.SIGKILL:
-            for descendant in offspring:
+            for descendant in self._killed_with_it:
                 with suppress(psutil.NoSuchProcess):
                     descendant.kill()
 
     def ended(self, within_s: float) -> bool:
-        """Wait for the end; False when it does not come in time."""
+        """Wait for the end, also of what was killed with it; False when it does not come in time.
+
+        A Postgres whose backends are not all gone refuses to start again.
+        """
         try:
             self._process.wait(within_s)
         except subprocess.TimeoutExpired:
             return False
+        deadline = time.monotonic() + within_s
+        while any(_lives(process) for process in self._killed_with_it):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_POLL_S)
         return True
 
     def disown(self) -> None:
@@ -161,6 +171,14 @@ class Running:
         if self.is_ready:
             return f"`tieout restart {self.child.name}`"
         return "`tieout up` again; `tieout reset` starts over with empty data"
+
+
+def _lives(process: psutil.Process) -> bool:
+    """A zombie does not: it holds nothing any more, and its parent may be slow to notice."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _cause(lines: Sequence[str]) -> str:
