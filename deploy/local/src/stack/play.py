@@ -119,7 +119,7 @@ async def play_on_running_stack(
             "This stack runs on the system's time, which nobody can move; "
             "`tieout down` and `tieout up` start one for stories."
         )
-    plays = [Names(story, _count_play(home, story.story)) for story in stories.values()]
+    plays = [Names(story, next_play(home, story.story)) for story in stories.values()]
     files = {story.story: path for path, story in stories.items()}
     async with services_of(home, ports) as (services, addresses):
         with _progress(console) as (progress, task):
@@ -174,7 +174,7 @@ class _Spinner:
         self._progress.stop()
 
 
-def _count_play(home: Home, story: str) -> int:
+def next_play(home: Home, story: str) -> int:
     """1 for the first play of a story on this home, 2 for the second …"""
     path = home.root / "plays.json"
     counts: dict[str, int] = json.loads(path.read_text()) if path.exists() else {}

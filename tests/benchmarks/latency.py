@@ -1,0 +1,158 @@
+"""How soon a seat change is in Autotask: from the provider's webhook leaving to our POST arriving.
+
+    python -m tests.benchmarks.latency [--rates 5 50] [--seconds 20] [--customers 40] [--running]
+
+Starts a stack of its own, or uses the running one. Every change is followed by its own ids through
+the simulators' journals and the broker's records; a change that is lost or doubled ends the
+benchmark. Prints a table and, as the last line, the same as JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from tests.benchmarks.crowd import NOW, Crowd, write_story
+from tests.benchmarks.traces import STAGES, Trace, traces
+
+from shared.runtime.clock import write_instant
+from stack.home import Home
+from stack.launcher import Plan, running_stack
+from stack.play import next_play
+from stack.player.latencies import percentiles
+from stack.player.names import Names
+from stack.player.playing import Play
+from stack.player.services import Addresses, Services
+from stack.player.settling import settle
+from stack.ports import Ports, free_base
+from stack.running import require_running, services_of
+from stack.story.reader import read_story
+
+TARGET_P99_MS = 250
+WARM_UP = 40
+QUIET_S = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The stack under measurement."""
+
+    home: Home
+    ports: Ports
+    services: Services
+    addresses: Addresses
+    bootstrap_servers: str
+
+
+@asynccontextmanager
+async def own_stack(root: Path) -> AsyncIterator[Site]:
+    """With the database as durable as it is for people."""
+    home, ports = Home(root / "home"), Ports(free_base())
+    plan = Plan(home=home, ports=ports, environ=own_environment())
+    async with running_stack(plan) as stack, services_of(home, ports) as (services, addresses):
+        yield Site(home, ports, services, addresses, stack.bootstrap_servers)
+    home.remove()
+
+
+def own_environment() -> dict[str, str]:
+    """What `tieout up` would pass on, without servers of somebody else."""
+    hidden = ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS")
+    return {name: value for name, value in os.environ.items() if name not in hidden}
+
+
+@asynccontextmanager
+async def stack_that_runs() -> AsyncIterator[Site]:
+    home, ports = require_running()
+    servers = os.environ.get("KAFKA_BOOTSTRAP_SERVERS", f"127.0.0.1:{ports.kafka}")
+    async with services_of(home, ports) as (services, addresses):
+        yield Site(home, ports, services, addresses, servers)
+
+
+async def bench(site: Site, story: Path, given: argparse.Namespace) -> list[dict[str, Any]]:
+    """The results per rate, slowest first."""
+    number = next_play(site.home, "latency")
+    write_story(story, given.customers)
+    names = Names(read_story(story), number)
+    play = Play([names], {"latency": story}, site.services, site.addresses, site.home.clock)
+    await play.run()
+    write_instant(site.home.clock, datetime.fromisoformat(NOW))
+    crowd = Crowd(site.services, story, play=number, customers=given.customers)
+    await crowd.ask(WARM_UP, 10)
+    await rest(site)
+    return [await measure(site, crowd, rate, given.seconds) for rate in sorted(given.rates)]
+
+
+async def measure(site: Site, crowd: Crowd, rate: float, seconds: float) -> dict[str, Any]:
+    changes, reached = await crowd.ask(round(rate * seconds), rate)
+    await rest(site)
+    found = await traces(site.services, site.bootstrap_servers, changes, crowd.contracts)
+    return {"asked_per_s": f"{rate:g}", "reached_per_s": f"{reached:.1f}", **figures(found)}
+
+
+async def rest(site: Site) -> None:
+    await site.services.webhooks_out()
+    await settle(site.services, patience_s=QUIET_S)
+
+
+def figures(found: Sequence[Trace]) -> dict[str, Any]:
+    """Percentiles of the whole way and of each stage."""
+    by_stage = zip(STAGES, zip(*(trace.stages_ms for trace in found), strict=True), strict=True)
+    stages = {stage: percentiles(list(values)) for stage, values in by_stage}
+    return {"total_ms": percentiles([trace.total_ms for trace in found]), "stages_ms": stages}
+
+
+def show(console: Console, results: Sequence[dict[str, Any]]) -> None:
+    table = Table(title="Webhook leaves Partner Center → adjustment arrives at Autotask, in ms")
+    headings = ("asked /s", "reached /s", "changes", "p50", "p99", "max")
+    for heading in (*headings, *(f"{stage} p50/p99" for stage in STAGES)):
+        table.add_column(heading, justify="right")
+    for row in results:
+        total, stages = row["total_ms"], row["stages_ms"]
+        table.add_row(
+            row["asked_per_s"], row["reached_per_s"], str(total["count"]),
+            total["p50"], total["p99"], total["max"],
+            *(f"{stages[stage]['p50']} / {stages[stage]['p99']}" for stage in STAGES),
+        )  # fmt: skip
+    console.print(table)
+    load = os.getloadavg()[0]
+    console.print(
+        f"Target: p99 of {TARGET_P99_MS} ms at 50 changes a second. Measured on {os.cpu_count()} "
+        f"cores at load {load:.1f}, simulators and benchmark included."
+    )
+
+
+async def run(given: argparse.Namespace) -> list[dict[str, Any]]:
+    with tempfile.TemporaryDirectory(prefix="tieout-bench-") as directory:
+        root = Path(directory)
+        place = stack_that_runs() if given.running else own_stack(root)
+        async with place as site:
+            return await bench(site, root / "latency.yaml", given)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.latency")
+    parser.add_argument("--rates", type=float, nargs="+", default=[5.0, 50.0], help="per second")
+    parser.add_argument("--seconds", type=float, default=20, help="how long each is kept up")
+    parser.add_argument("--customers", type=int, default=40)
+    parser.add_argument("--running", action="store_true", help="use the stack that runs here")
+    given = parser.parse_args()
+    console = Console(width=160)
+    console.print(f"{given.customers} customers, then {given.rates} changes a second …")
+    results = asyncio.run(run(given))
+    show(console, results)
+    print(json.dumps({"target_p99_ms": TARGET_P99_MS, "results": results}))  # noqa: T201  # output
+
+
+if __name__ == "__main__":
+    main()
