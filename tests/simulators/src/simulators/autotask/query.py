@@ -83,6 +83,13 @@ def matches(record: Document, filters: Sequence[Document], fields: Fields) -> bo
     return all(_holds(record, one, fields) for one in filters)
 
 
+def ids_asked_for(filters: Sequence[Document], fields: Fields) -> dict[str, int]:
+    """The whole numbers that every record found must have, by field."""
+    plain = (f for f in filters if f["op"] == "eq" and not f.get("udf"))
+    asked = ((fields.named(f.get("field")).name, f.get("value")) for f in plain)
+    return {name: value for name, value in asked if type(value) is int}
+
+
 def selected(record: Document, names: Sequence[str], fields: Fields) -> Document:
     """The record with only the named fields; all when none are named."""
     if not names:

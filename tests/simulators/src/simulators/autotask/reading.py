@@ -9,7 +9,15 @@ from urllib.parse import quote
 
 from simulators.autotask import views
 from simulators.autotask.entities import Entity
-from simulators.autotask.query import MOST_RECORDS, Fields, QueryError, check, matches, selected
+from simulators.autotask.query import (
+    MOST_RECORDS,
+    Fields,
+    QueryError,
+    check,
+    ids_asked_for,
+    matches,
+    selected,
+)
 from simulators.autotask.refusals import Refused, not_found
 from simulators.autotask.state import State
 from simulators.exact_json import Document, loads
@@ -66,13 +74,14 @@ def one(source: Source, id: int) -> Answer:
 
 
 def find(source: Source, id: int) -> Document | None:
-    rows = views.records(source.state, source.entity)
+    known = {} if source.entity.rows == "units" else {"id": id}
+    rows = views.records(source.state, source.entity, known=known)
     return next((r for r in rows if r["id"] == id), None)
 
 
 def of_contract(source: Source, contract: int) -> Answer:
     """A child collection: everything of one contract, without paging."""
-    rows = [r for r in views.records(source.state, source.entity) if r["contractID"] == contract]
+    rows = views.records(source.state, source.entity, known={"contractID": contract})
     details = {
         "count": len(rows),
         "requestCount": MOST_RECORDS,
@@ -101,7 +110,8 @@ def _found(source: Source, wanted: Document) -> list[Document]:
         raise Refused("A query needs at least one filter.")
     try:
         check(filters, fields)
-        rows = views.records(source.state, source.entity)
+        known = ids_asked_for(filters, fields)
+        rows = views.records(source.state, source.entity, known=known)
         return [r for r in rows if matches(r, filters, fields)]
     except QueryError as error:
         raise Refused(str(error)) from error

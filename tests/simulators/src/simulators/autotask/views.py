@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 
@@ -13,11 +13,15 @@ from simulators.calendar_days import midnight
 from simulators.exact_json import Document
 
 
-def records(state: State, entity: Entity) -> list[Document]:
-    """All records of an entity, by id."""
+def records(
+    state: State, entity: Entity, *, known: Mapping[str, int] | None = None
+) -> list[Document]:
+    """The records of an entity, by id. `known` ids spare computing records without them; what
+    does not tell them apart may still be among the rest."""
+    known = known or {}
     if entity.rows == "units":
-        return sorted(_all_units(state), key=lambda row: int(row["id"]))
-    rows = state.rows(entity.rows).values()
+        return sorted(_all_units(state, known), key=lambda row: int(row["id"]))
+    rows = (row for row in state.rows(entity.rows).values() if _fits(row, known))
     shown = _SHOWN.get(entity.rows, lambda _, row: row)
     return sorted((shown(state, row) for row in rows), key=lambda row: int(row["id"]))
 
@@ -39,9 +43,16 @@ def units_on(state: State, contract_service: int, day: date) -> int:
     return level_on(day, state.opening(contract_service), state.changes(contract_service)).units
 
 
-def _all_units(state: State) -> Iterator[Document]:
-    for id in state.rows("contract_services"):
-        yield from units_of(state, id)
+def _all_units(state: State, known: Mapping[str, int]) -> Iterator[Document]:
+    """A service is a long list of rows, so those of other services are not made."""
+    for id, row in state.rows("contract_services").items():
+        if known.get("contractServiceID", id) == id and _fits(row, known, of=("contractID",)):
+            yield from units_of(state, id)
+
+
+def _fits(row: Document, known: Mapping[str, int], of: Sequence[str] | None = None) -> bool:
+    names = known.keys() if of is None else known.keys() & set(of)
+    return all(row[name] == known[name] for name in names if name in row)
 
 
 def _unit(state: State, service: Document, number: int, row: UnitRow) -> Document:
