@@ -30,6 +30,11 @@ class Trace:
     moments: tuple[float, float, float, float]
 
     @property
+    def found_before_notified(self) -> bool:
+        """Whether a look for another change found it before its own webhook left."""
+        return self.moments[1] < self.moments[0]
+
+    @property
     def total_ms(self) -> float:
         return (self.moments[-1] - self.moments[0]) * 1000
 
