@@ -41,6 +41,7 @@ SHAPES = {
     "get-invoice-billed-consumption-lineitems": "usage_line",
     "get-invoice-unbilled-consumption-lineitems": "usage_line",
     "get-invoice-unbilled-recon-lineitems": "invoice_line",
+    "transition-a-new-commerce-subscription": "transition_eligibility_collection",
     "api-throttling-guidance": "throttled",
     "export-operation": "operation",
     "export-manifest": "manifest",

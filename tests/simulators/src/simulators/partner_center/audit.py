@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -25,6 +25,9 @@ class Actor:
     user: str = ""
     application_id: str = ""
     correlation_id: str = ""
+
+    def with_correlation(self, correlation_id: str) -> Actor:
+        return replace(self, correlation_id=correlation_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from simulators.exact_json import Document
+from simulators.partner_center.move_records import AddOn, Transition, UpgradePath
 from simulators.partner_center.records import (
     AuditRecord,
     Cart,
@@ -34,6 +35,8 @@ class Switches(BaseModel):
 
     throttle_per_minute: int | None = None  # the vendor's figure is 500
     throttle_window_s: float = 60
+    accepted_writes: bool = False  # a PATCH is answered 202 with a Location instead of 200
+    stale_reads: int = Field(default=0, ge=0)  # reads after such a PATCH that show the state before
     renewal_delay_minutes: int = Field(default=0, ge=0, le=1440)
     silent_renewals: bool = False  # renewals without webhook and audit record
     purchase_webhooks: bool = False  # `subscription-updated` for a new subscription
@@ -62,6 +65,9 @@ class Books(BaseModel):
     invoices: list[Invoice] = []
     price_sheet: list[PriceRow] = []
     fx_rates: list[FxRate] = []
+    upgrade_paths: list[UpgradePath] = []
+    add_ons: list[AddOn] = []
+    transitions: list[Transition] = []
     switches: Switches = Switches()
     sequence: int = 0
 

@@ -28,6 +28,7 @@ from simulators.partner_center.records import (
 )
 from simulators.partner_center.refusals import Refusal
 from simulators.partner_center.rules import Change, apply
+from simulators.partner_center.term_ends import require_allowed
 from simulators.partner_center.terms import plan_fits
 
 Announce = Callable[[Subscription, AuditRecord], None]
@@ -49,13 +50,14 @@ class Line:
     partner_id: str = ""
     promotion_id: str = ""
     subscription_id: str | None = None
+    parent_id: str | None = None
     unit_price: Decimal | None = None
 
 
 class Commerce:
     def __init__(self, books: Books, announce: Announce) -> None:
         self._books = books
-        self._audit = AuditTrail(books)
+        self.audit = self._audit = AuditTrail(books)
         self._announce = announce
 
     def change(
@@ -164,6 +166,10 @@ class Commerce:
             raise Refusal(13605)
         if not plan_fits(line.billing_plan, line.term):
             raise Refusal(900270)
+        neighbours = self._books.subscriptions_of(customer.id)
+        if line.custom_term_end is not None:
+            require_allowed(neighbours, utc_day(at), line.term, line.custom_term_end)
+        self._require_base(line, neighbours)
         sold = self._catalogue_row(line)
         return Subscription(
             id=line.subscription_id or self._books.next_id("subscription"),
@@ -183,7 +189,22 @@ class Commerce:
             partner_id=line.partner_id,
             promotion_id=line.promotion_id,
             order_id=order_id,
+            parent_id=line.parent_id,
         )
+
+    def _require_base(self, line: Line, neighbours: list[Subscription]) -> None:
+        """An add-on is sold beside an active subscription of one of its bases."""
+        bases = [
+            base
+            for add_on in self._books.add_ons
+            if (add_on.product_id, add_on.sku_id) == (line.product_id, line.sku_id)
+            for base in add_on.base_product_ids
+        ]
+        if bases and not any(
+            s.id == line.parent_id and s.status == "active" and s.product_id in bases
+            for s in neighbours
+        ):
+            raise Refusal(400041)
 
     def _catalogue_row(self, line: Line) -> PriceRow | None:
         """The price sheet doubles as the catalogue; without one, everything is for sale."""
@@ -222,6 +243,7 @@ def _order_line(number: int, subscription: Subscription) -> OrderLine:
         billing_plan=subscription.billing_plan,
         partner_id=subscription.partner_id,
         promotion_id=subscription.promotion_id,
+        parent_id=subscription.parent_id,
     )
 
 

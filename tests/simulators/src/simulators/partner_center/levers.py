@@ -18,6 +18,7 @@ from simulators.partner_center import resources
 from simulators.partner_center.audit import Actor, audit_resource
 from simulators.partner_center.billing_lines import Header, reconciliation_line, usage_line
 from simulators.partner_center.commerce import Line
+from simulators.partner_center.move_records import AddOn, UpgradePath
 from simulators.partner_center.records import (
     Customer,
     FxRate,
@@ -26,6 +27,7 @@ from simulators.partner_center.records import (
     Plan,
     PriceRow,
     Subscription,
+    Tenant,
     Term,
 )
 from simulators.partner_center.refusals import Refusal
@@ -63,6 +65,7 @@ class PurchaseLine(_Order):
     partner_id: str = ""
     promotion_id: str = ""
     subscription_id: Guid | None = None
+    parent_id: Guid | None = None
     unit_price: Decimal | None = None
 
 
@@ -81,6 +84,8 @@ class Additions(_Order):
     subscriptions: list[Subscription] = []
     price_sheet: list[PriceRow] = []
     fx_rates: list[FxRate] = []
+    upgrade_paths: list[UpgradePath] = []
+    add_ons: list[AddOn] = []
 
 
 class BillingData(_Order):
@@ -95,6 +100,7 @@ class BillingData(_Order):
     lines: list[dict[str, Any]]
     append: bool = False
     allow_unknown: bool = False
+    tenant_id: Guid | None = None  # default: the first tenant
 
     def data_set(self, what: str) -> str:
         if self.invoice_number:
@@ -172,6 +178,8 @@ class Levers:
             books.put_subscription(subscription)
         books.price_sheet = books.price_sheet + more.price_sheet
         books.fx_rates = books.fx_rates + more.fx_rates
+        books.upgrade_paths = books.upgrade_paths + more.upgrade_paths
+        books.add_ons = books.add_ons + more.add_ons
         return Answer(204)
 
     async def _tick(self, request: Request) -> Answer:
@@ -216,7 +224,7 @@ class Levers:
 
     def _header(self, data: BillingData) -> Header:
         year, month = map(int, data.billing_month.split("-"))
-        tenant = self._shop.books.tenants[0]
+        tenant = self._tenant(data)
         return Header(
             tenant=tenant,
             customers={c.id: c for c in self._shop.books.customers_of(tenant.id)},
@@ -228,8 +236,15 @@ class Levers:
             allow_unknown=data.allow_unknown,
         )
 
+    def _tenant(self, data: BillingData) -> Tenant:
+        books = self._shop.books
+        found = books.tenant(data.tenant_id) if data.tenant_id else books.tenants[0]
+        if found is None:
+            raise ValueError(f"there is no partner tenant {data.tenant_id}")
+        return found
+
     def _published(self, data: BillingData, what: str, lines: list[Document]) -> Answer:
-        tenant = self._shop.books.tenants[0].id
+        tenant = self._tenant(data).id
         published = self._shop.exports.publish(
             data.data_set(what), tenant, lines, append=data.append
         )

@@ -14,9 +14,11 @@ from simulators.partner_center.records import (
     SeatBatch,
     Subscription,
     availability_of,
+    trial_successor,
 )
 from simulators.partner_center.terms import charge_cycle_end, last_day_of_term
 
+EXTENDED = " (Extended Service Term)"
 FREE_DAYS_AFTER_EXPIRY = 30
 DISABLED_DAYS = 90
 BACKFILL_AFTER = timedelta(hours=24)
@@ -127,6 +129,8 @@ def _falls_under_extended_service(subscription: Subscription) -> bool:
 def _renew(subscription: Subscription, at: datetime) -> None:
     """A new term from the day after the old one, however late; all windows open anew."""
     wanted = subscription.next_term
+    if wanted is None and subscription.is_trial:
+        wanted = trial_successor()
     start = subscription.commitment_end + timedelta(days=1)
     if wanted is not None:
         subscription.product_id = wanted.product_id or subscription.product_id
@@ -138,6 +142,8 @@ def _renew(subscription: Subscription, at: datetime) -> None:
         subscription.billing_plan = wanted.billing_plan or subscription.billing_plan
         subscription.quantity = wanted.quantity or subscription.quantity
         subscription.promotion_id = wanted.promotion_id or subscription.promotion_id
+    subscription.name = subscription.name.removesuffix(EXTENDED)
+    subscription.in_extended_service = False
     custom_end = wanted.custom_term_end if wanted else None
     subscription.term_end = custom_end or last_day_of_term(start, subscription.term)
     _open_term(subscription, start, at)
@@ -148,7 +154,7 @@ def _extend(subscription: Subscription, at: datetime) -> None:
     says so here, the product id stays because the real one cannot be derived."""
     start = subscription.commitment_end + timedelta(days=1)
     if not subscription.in_extended_service:
-        subscription.name = f"{subscription.name} (Extended Service Term)"
+        subscription.name += EXTENDED
     subscription.in_extended_service = True
     subscription.term, subscription.billing_plan = "P1M", "monthly"
     subscription.term_end = last_day_of_term(start, "P1M")

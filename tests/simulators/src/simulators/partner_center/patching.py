@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from simulators.exact_json import Document
+from simulators.partner_center import resources
 from simulators.partner_center.records import Instructions, ScheduledAction, Subscription
 from simulators.partner_center.refusals import Refusal
 from simulators.partner_center.rules import Change
@@ -55,14 +56,22 @@ def _renewal(body: Document, current: Subscription) -> dict[str, Any]:
     if auto_renew != current.auto_renew:
         found["auto_renew"] = auto_renew
     instructions = body.get("scheduledNextTermInstructions")
+    held = _shown(current)
     if instructions is None:
         if current.next_term is not None:
             found["clear_next_term"] = True
-    elif (wanted := _instructions(instructions)) != current.next_term:
+    elif (wanted := _instructions(instructions)) != held:
         found["next_term"] = wanted
     if body.get("nextChargeInstructions") is None and current.next_charge_plan is not None:
         found["clear_next_charge"] = True
     return found
+
+
+def _shown(current: Subscription) -> Instructions | None:
+    """The instructions as the resource prints them, with what they leave unsaid filled in."""
+    printed = resources.subscription(current, current.last_change_at)
+    document = printed.get("scheduledNextTermInstructions")
+    return None if document is None else _instructions(document)
 
 
 def _end_of_term(body: Document, current: Subscription) -> dict[str, Any]:

@@ -95,6 +95,11 @@ class Instructions(Record):
     custom_term_end: date | None = None
 
 
+def trial_successor() -> Instructions:
+    """What follows a trial that nobody decided about: a paid year, charged by the month."""
+    return Instructions(term="P1Y", billing_plan="monthly")
+
+
 class ActionType(StrEnum):
     CANCEL = "Cancel"
     RENEW = "RenewToNewTerm"
@@ -129,6 +134,7 @@ class Subscription(Record):
     term: Term = "P1Y"
     billing_plan: Plan = "monthly"
     quantity: int = Field(default=1, ge=0)
+    min_quantity: int = Field(default=1, ge=1)
     max_quantity: int = 10_000
     unit_price: Decimal | None = None
     currency: str = "USD"
@@ -143,6 +149,7 @@ class Subscription(Record):
     is_trial: bool = False
     in_extended_service: bool = False
     parent_id: str | None = None
+    migrated_from_id: str | None = None
     partner_id: str = ""
     promotion_id: str = ""
     order_id: str = ""
@@ -219,6 +226,7 @@ class OrderLine(Record):
     billing_plan: Plan
     partner_id: str = ""
     promotion_id: str = ""
+    parent_id: str | None = None
 
 
 class Order(Record):

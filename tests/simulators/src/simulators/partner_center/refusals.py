@@ -40,14 +40,23 @@ _TEXTS = {
         400,
         "The target term duration cannot be shorter than the current term duration.",
     ),
+    400041: (400, "The add-on can't be bought without a subscription of its base offer."),
+    800060: (409, "The order is still in progress."),
+    800064: (409, "The cart is being processed by another request."),
+    800082: (409, "The subscription isn't ready to be updated. Please try again in two minutes."),
     900117: (
         400,
         "You have passed your {0}-day cancellation window. We are unable to cancel your purchase",
     ),
+    900236: (400, "The subscription to upgrade to isn't active."),
+    900242: (400, "The custom term end date isn't allowed for this subscription."),
     900257: (
         400,
         "You have passed your {0}-day window for reducing seats for this subscription.",
     ),
+    900258: (400, "The subscription to upgrade to is still in its cancellation window."),
+    900259: (400, "The subscription to upgrade to has a shorter term."),
+    900260: (400, "The subscription to upgrade to ends earlier."),
     900270: (400, "The billing cycle cannot be longer than the term."),
     900275: (
         400,

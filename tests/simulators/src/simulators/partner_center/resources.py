@@ -18,6 +18,7 @@ from simulators.partner_center.records import (
     Kind,
     Order,
     Subscription,
+    trial_successor,
 )
 from simulators.partner_center.terms import charge_cycle_end
 
@@ -119,7 +120,7 @@ def order(record: Order) -> Document:
                 "lineItemNumber": line.number,
                 "offerId": line.offer_id,
                 "subscriptionId": line.subscription_id,
-                "parentSubscriptionId": None,
+                "parentSubscriptionId": line.parent_id,
                 "friendlyName": line.name,
                 "quantity": line.quantity,
                 "termDuration": line.term,
@@ -227,12 +228,15 @@ def _optional(record: Subscription, now: datetime) -> Document:
     found: Document = {}
     if record.parent_id:
         found["parentSubscriptionId"] = record.parent_id
+    if record.migrated_from_id:
+        found["migratedFromSubscriptionId"] = record.migrated_from_id
     if record.entitlement_id:
         found["entitlementId"] = record.entitlement_id
     if record.suspension_reasons:
         found["suspensionReasons"] = record.suspension_reasons
-    if record.next_term is not None:
-        found["scheduledNextTermInstructions"] = _instructions(record, record.next_term)
+    wanted_next = record.next_term or (trial_successor() if record.is_trial else None)
+    if wanted_next is not None:
+        found["scheduledNextTermInstructions"] = _instructions(record, wanted_next)
     if record.next_charge_plan is not None:
         wanted = Instructions(billing_plan=record.next_charge_plan)
         pending = _instructions(record, wanted)

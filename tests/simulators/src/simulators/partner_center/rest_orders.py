@@ -170,4 +170,12 @@ def _line(line: Document) -> Line:
         custom_term_end=date.fromisoformat(str(end)[:10]) if end else None,
         partner_id=str(reseller[0]) if reseller else "",
         promotion_id=str(line.get("promotionId") or ""),
+        parent_id=_parent(line),
     )
+
+
+def _parent(line: Document) -> str | None:
+    """The base of an add-on: named by the line, or by its provisioning context."""
+    context = line.get("provisioningContext") or {}
+    named = line.get("parentSubscriptionId") or context.get("parentSubscriptionId")
+    return str(named).lower() if named else None

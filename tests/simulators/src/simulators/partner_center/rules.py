@@ -96,7 +96,7 @@ def _require_changeable(subscription: Subscription, change: Change, at: datetime
 
 
 def _change_quantity(subscription: Subscription, quantity: int, at: datetime) -> None:
-    if quantity < 1:
+    if quantity < subscription.min_quantity:
         raise Refusal(2002)
     if quantity > subscription.max_quantity:
         raise Refusal(900275, 0)
@@ -106,7 +106,7 @@ def _change_quantity(subscription: Subscription, quantity: int, at: datetime) ->
     elif delta < 0:
         _remove_seats(subscription, -delta, at)
     subscription.quantity = quantity
-    _drop_scheduled(subscription)
+    drop_scheduled(subscription)
 
 
 def _remove_seats(subscription: Subscription, seats: int, at: datetime) -> None:
@@ -135,7 +135,7 @@ def _change_status(subscription: Subscription, status: str, at: datetime) -> Non
             raise Refusal(800096)
         subscription.suspension_reasons = []
     subscription.status = "active" if status == "active" else _ended(status)
-    _drop_scheduled(subscription)
+    drop_scheduled(subscription)
 
 
 def _ended(status: str) -> Literal["suspended", "deleted"]:
@@ -159,7 +159,7 @@ def _change_term(subscription: Subscription, change: Change, at: datetime) -> No
     subscription.term, subscription.billing_plan = term, plan
     subscription.term_start = utc_day(at)
     subscription.term_end = last_day_of_term(utc_day(at), term)
-    _drop_scheduled(subscription)
+    drop_scheduled(subscription)
 
 
 def _change_renewal(subscription: Subscription, change: Change, at: datetime) -> None:
@@ -170,7 +170,7 @@ def _change_renewal(subscription: Subscription, change: Change, at: datetime) ->
         subscription.auto_renew = change.auto_renew
         subscription.auto_renew_off_at = None if change.auto_renew else at
         if not change.auto_renew:
-            _drop_scheduled(subscription)
+            drop_scheduled(subscription)
     if change.scheduled_actions is not None:
         _choose_end(subscription, change.scheduled_actions)
     if change.clear_next_term:
@@ -192,7 +192,9 @@ def _choose_end(subscription: Subscription, actions: list[ScheduledAction]) -> N
 def _schedule(subscription: Subscription, wanted: Instructions) -> None:
     if not subscription.auto_renew or subscription.status != "active":
         raise Refusal(800093)
-    if wanted.quantity is not None and not 1 <= wanted.quantity <= subscription.max_quantity:
+    if wanted.quantity is not None and not (
+        subscription.min_quantity <= wanted.quantity <= subscription.max_quantity
+    ):
         raise Refusal(900275, 0)
     term = wanted.term or subscription.term
     if not plan_fits(wanted.billing_plan or subscription.billing_plan, term):
@@ -200,7 +202,7 @@ def _schedule(subscription: Subscription, wanted: Instructions) -> None:
     subscription.next_term = wanted
 
 
-def _drop_scheduled(subscription: Subscription) -> None:
+def drop_scheduled(subscription: Subscription) -> None:
     """An immediate change deletes what was scheduled; instructions for the next charge survive."""
     subscription.next_term = None
     subscription.scheduled_actions = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from simulators.frame import Simulator
-from simulators.partner_center.audit import Activity, Actor, AuditTrail
+from simulators.partner_center.audit import Activity, Actor
 from simulators.partner_center.books import Books
 from simulators.partner_center.certificates import NotificationCertificate
 from simulators.partner_center.commerce import Commerce
@@ -14,6 +14,7 @@ from simulators.partner_center.exports import Exports
 from simulators.partner_center.login import Login
 from simulators.partner_center.notifications import Notifications
 from simulators.partner_center.records import Invoice
+from simulators.partner_center.upgrading import Transfers, Upgrades
 
 
 class Shop:
@@ -39,7 +40,10 @@ class Shop:
             edge.books = books
             edge.forget()
         self.commerce = Commerce(books, self.notifications.subscription_updated)
-        self.audit = AuditTrail(books)
+        self.audit = self.commerce.audit
+        told = self.notifications.subscription_updated
+        self.upgrades = Upgrades(books, self.audit, told)
+        self.transfers = Transfers(books, self.audit, told)
 
     @property
     def now(self) -> datetime:

@@ -14,12 +14,14 @@ from simulators.partner_center.books import Books
 from simulators.partner_center.edge import Edge
 from simulators.partner_center.graph import BlobStorage, GraphApi, failure
 from simulators.partner_center.levers import Levers
+from simulators.partner_center.levers_moves import MoveLevers
 from simulators.partner_center.login import GRAPH, PARTNER, PARTNER_CENTER
 from simulators.partner_center.refusals import Refusal
 from simulators.partner_center.rest_activity import ActivityApi
 from simulators.partner_center.rest_customers import CustomersApi
 from simulators.partner_center.rest_money import MoneyApi
 from simulators.partner_center.rest_orders import OrdersApi
+from simulators.partner_center.rest_transitions import TransitionsApi
 from simulators.partner_center.shop import Shop
 from simulators.partner_center.vendor_contract import vendor_contract
 
@@ -34,7 +36,7 @@ class PartnerCenter(Simulator):
 
     def mounts(self) -> Mapping[str, ASGIApp]:
         base = self.world.base_url
-        apis = (CustomersApi, OrdersApi, ActivityApi, MoneyApi)
+        apis = (TransitionsApi, CustomersApi, OrdersApi, ActivityApi, MoneyApi)
         routes = Router([route for api in apis for route in api(self.shop).routes()])
         audiences = frozenset({PARTNER_CENTER, PARTNER, f"{base}/partner-center"})
         edge = Edge(self.shop.login, routes, audiences)
@@ -87,7 +89,7 @@ class PartnerCenter(Simulator):
         return Answer.of(refusal.status, refusal.body())
 
     def control_routes(self) -> Sequence[BaseRoute]:
-        return Levers(self.shop).routes()
+        return [*Levers(self.shop).routes(), *MoveLevers(self.shop).routes()]
 
     async def start(self) -> None:
         self.shop.notifications.deliveries.wake()

@@ -34,7 +34,9 @@ def definitions() -> Mapping[str, Document]:
 
 
 def vendor_contract() -> Contract:
-    return Contract([*_rest(), *_activity(), *_money(), *_graph(), *_sign_in()], definitions())
+    return Contract(
+        [*_transitions(), *_rest(), *_activity(), *_money(), *_graph(), *_sign_in()], definitions()
+    )
 
 
 def _ref(name: str) -> Document:
@@ -57,7 +59,9 @@ def _rest() -> list[Operation]:
         _operation("GET", _ONE, {200: _ref("customer")}),
         _operation("GET", f"{_ONE}/subscriptions", {200: _ref("subscription_collection")}),
         _operation("GET", _SUB, {200: _ref("subscription")}),
-        _operation("PATCH", _SUB, {200: _ref("subscription")}, request="subscription_patch"),
+        _operation(
+            "PATCH", _SUB, {200: _ref("subscription"), 202: _ANY}, request="subscription_patch"
+        ),
         _operation("GET", f"{_SUB}/provisioningstatus", {200: {"type": "object"}}),
         _operation("POST", f"{_ONE}/carts", {201: cart}, request="cart_request"),
         _operation("GET", f"{_ONE}/carts/{{cart}}", {200: cart}),
@@ -71,6 +75,23 @@ def _rest() -> list[Operation]:
         _operation("POST", f"{_ONE}/orders", {201: order}, request="order_request"),
         _operation("GET", f"{_ONE}/orders/{{order}}", {200: order}),
         _operation("GET", f"{_ONE}/orders/{{order}}/provisioningstatus", {200: {"type": "object"}}),
+    ]
+
+
+def _transitions() -> list[Operation]:
+    term_ends = {200: _ref("term_end_collection")}
+    return [
+        _operation("GET", f"{_ONE}/subscriptions/customTermEndDates", term_ends),
+        _operation("GET", f"{_SUB}/addons", {200: _ref("subscription_collection")}),
+        _operation(
+            "GET",
+            f"{_SUB}/transitionEligibilities",
+            {200: _ref("transition_eligibility_collection")},
+        ),
+        _operation("GET", f"{_SUB}/transitions", {200: _ref("transition_collection")}),
+        _operation(
+            "POST", f"{_SUB}/transitions", {200: _ref("transition")}, request="transition_request"
+        ),
     ]
 
 
