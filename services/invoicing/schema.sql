@@ -126,6 +126,7 @@ CREATE TABLE invoicing.contract (
     ends_on date,
     provider_customer_id text NOT NULL,
     subscription_ids text[],
+    convention text NOT NULL,
     changed_at timestamp with time zone NOT NULL,
     CONSTRAINT contract_anchor_day_check CHECK (((anchor_day >= 1) AND (anchor_day <= 31))),
     CONSTRAINT contract_invoice_offset_days_check CHECK ((invoice_offset_days >= 0)),

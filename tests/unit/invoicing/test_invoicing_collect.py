@@ -149,7 +149,7 @@ def test_scenario_1_prorations_say_their_days_and_keep_the_exact_amount() -> Non
     """L3 is 17 of 30 days, 63.8916…"""
     third = invoice(alder_charges())[2]
 
-    assert f"{PREMIUM_PLUS_5}, 17/30 days" == third.description
+    assert f"{PREMIUM_PLUS_5}, 17/30 days (days/v1)" == third.description
     assert Decimal("63.891666666666666667") == third.net_exact
     assert third.unit_price is None
 

@@ -59,8 +59,19 @@ def test_a_logged_entry_stays_as_it_is() -> None:
 def test_amounts_round_once_away_from_zero() -> None:
     """Ties go away from zero in the currency's own minor unit."""
     cases = [("5637.5", "JPY"), ("-0.005", "EUR"), ("0.0005", "KWD"), ("1.004999", "USD")]
-    rounded = [closed(Fraction(exact), currency) for exact, currency in cases]
+    rounded = [closed(Fraction(exact), contract(currency=currency)) for exact, currency in cases]
     assert rounded == [Decimal(5638), Decimal("-0.01"), Decimal("0.001"), Decimal("1.00")]
+
+
+def test_amounts_round_as_the_contract_says() -> None:
+    """The same ties under the other two roundings that a contract may choose."""
+    even, down = (contract(convention=f"days/v1;rounding={r}") for r in ("half_even", "down"))
+    assert [Decimal("0.02"), Decimal("-0.02")] == [
+        closed(Fraction(exact), even) for exact in ("0.015", "-0.025")
+    ]
+    assert [Decimal("0.01"), Decimal("-0.01")] == [
+        closed(Fraction(exact), down) for exact in ("0.0199", "-0.0199")
+    ]
 
 
 def test_a_file_is_complete_when_every_figure_agrees() -> None:

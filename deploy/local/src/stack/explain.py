@@ -79,7 +79,8 @@ def _figure(tree: Tree, found: Row) -> None:
         basis = charge["proration"]
         cycle = f"{basis['cycle']['start']} to {basis['cycle']['end']}"
         node.add(
-            f"{basis['days']} of {basis['cycle_days']} days  [dim]cycle {cycle}, end excluded[/]"
+            f"{basis['days']} of {basis['cycle_days']} {basis['unit']}s  "
+            f"[dim]cycle {cycle}, end excluded, {escape(basis['convention'])}[/]"
         )
     for group in found.get("groups", ()):
         node.add(

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 from shared.contracts.envelope import Contract, Currency, Event, Exact, Id, PeriodField
+from shared.kernel.conventions import DEFAULT
 
 ACCOUNTS = "tieout.invoicing.accounts.v1"
 CONTRACTS = "tieout.invoicing.contracts.v1"
@@ -60,6 +61,7 @@ class ContractChanged(Event):
     ends_on: date | None  # exclusive
     provider_customer_id: Id
     subscription_ids: tuple[str, ...] | None  # None: all of the customer's, licences and Azure
+    convention: str = DEFAULT  # how parts of a cycle are counted and lines rounded
 
     def key(self) -> str:
         return self.contract_id

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from shared.contracts.envelope import Contract, Currency, Event, Exact, Id, Instant, PeriodField
 from shared.contracts.ingest import ChangeKind
+from shared.kernel.conventions import DEFAULT
 
 LICENCE_CHANGES = "tieout.rating.licence-changes.v1"
 CHARGES = "tieout.rating.charges.v1"
@@ -45,14 +46,15 @@ class PriceBasis(Contract):
 
 
 class ProrationBasis(Contract):
-    """How much of a cycle was charged; `days` of `cycle_days`, half-open UTC days."""
+    """How much of a cycle was charged: `days` of `cycle_days`, counted in `unit` as the contract's
+    convention says (`shared.kernel.conventions`)."""
 
     days: int
     cycle_days: int
     cycle: PeriodField
-    convention: str = (
-        "half-open UTC days, actual days of the cycle, half away from zero once per line"
-    )
+    unit: str = "day"  # or second
+    convention: str = DEFAULT
+    reason: str = ""
 
 
 class UsageBasis(Contract):
@@ -73,8 +75,8 @@ class ChargeRated(Event):
     """What one cause is worth to the customer now. A higher `revision` of a `charge_id` replaces
     the lower; invoicing bills the difference to what it already billed.
 
-    `amount` is rounded once, half away from zero, to the currency's minor unit; `amount_exact` is
-    the figure before that. `bill_on` is the first invoice date that may carry it.
+    `amount` is rounded once, as the contract's convention says, to the currency's minor unit;
+    `amount_exact` is the figure before that. `bill_on` is the first invoice date that may carry it.
     """
 
     TYPE: ClassVar[str] = "tieout.rating.charge-rated.v1"

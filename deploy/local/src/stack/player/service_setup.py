@@ -122,6 +122,8 @@ async def _contracts(services: Services, names: Names) -> None:
             body["subscription_ids"] = [
                 names.any_subscription(contract.customer, sub) for sub in contract.subscriptions
             ]
+        if contract.convention is not None:
+            body["convention"] = contract.convention
         await services.put("invoicing", f"/v1/contracts/{names.own(name)}", body)
 
 

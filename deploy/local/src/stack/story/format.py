@@ -126,6 +126,7 @@ class Contract(Written):
     billed_through: Day | None = None
     ends: Day | None = None
     subscriptions: Names | None = None  # default: all of the customer's
+    convention: str | None = None  # default: days/v1
     psa: Literal["connectwise", "autotask", "none", "unmapped"] = "none"
     prices: list[PriceRule] = []
     invoices: list[Day] = []

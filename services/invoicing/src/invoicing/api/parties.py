@@ -18,6 +18,7 @@ from invoicing.handlers import parties as handlers
 from invoicing.store import parties as store
 from shared.contracts.envelope import Currency, Exact
 from shared.contracts.invoicing import AccountChanged, ContractChanged, TaxMode, Timing
+from shared.kernel import conventions
 from shared.kernel.periods import utc_day
 from shared.runtime.postgres import Database
 from shared.runtime.web import CursorParam, Limit, Operates, Reads, encode_cursor, page
@@ -79,7 +80,8 @@ class AccountBody(BaseModel):
 
 class ContractBody(BaseModel):
     """Terms of billing. `billed_through` defaults to `starts_on`; without `subscription_ids` the
-    contract covers everything the provider customer has."""
+    contract covers everything the provider customer has. `convention` says how a part of a cycle
+    is counted and a line rounded: `days/v1`, `days/v1;zone=Europe/Paris;rounding=half_even`."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -109,6 +111,7 @@ class ContractBody(BaseModel):
     ends_on: Day | None = None
     provider_customer_id: Key
     subscription_ids: Annotated[list[Key], Field(max_length=10_000)] | None = None
+    convention: Annotated[str, Field(max_length=200)] = conventions.DEFAULT
 
 
 class ContractRow(ContractChanged):
@@ -292,6 +295,7 @@ def _items(routes: APIRouter, database: Database) -> None:
 def _wanted(contract_id: str, body: ContractBody) -> ContractChanged:
     facts = body.model_dump()
     facts["billed_through"] = body.billed_through or body.starts_on
+    facts["convention"] = conventions.parse(body.convention).name
     return ContractChanged(contract_id=contract_id, version=0, **facts)
 
 

@@ -175,13 +175,15 @@ def _plain_line(state: ChargeState, amount: Decimal) -> InvoiceLine:
 
 
 def _described(charge: ChargeRated) -> str:
-    """The charge's description; a proration always says how many days of how many."""
+    """The charge's description; a proration always says how many days of how many, and by which
+    convention they were counted."""
     if charge.proration is None:
         return charge.description
     share = f"{charge.proration.days}/{charge.proration.cycle_days}"
     if share in charge.description:
         return charge.description
-    return f"{charge.description}, {share} days"
+    basis = charge.proration
+    return f"{charge.description}, {share} {basis.unit}s ({basis.convention})"
 
 
 def _item_line(item: OneTimeItem, currency: str) -> InvoiceLine:

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from datetime import date
 
 from shared.contracts.invoicing import ContractChanged, Timing
+from shared.kernel import conventions
 from shared.kernel.errors import Conflict, Invalid
 from shared.kernel.money import exponent
 
 OFFSET_MAX_DAYS = 60
+ANCHOR_IN_EVERY_MONTH = 28
 
 # Changing one of these would move cycle borders or money that earlier invoices already fixed.
 FIXED_BY_FIRST_RUN = (
@@ -23,6 +25,7 @@ FIXED_BY_FIRST_RUN = (
     "invoice_offset_days",
     "starts_on",
     "billed_through",
+    "convention",
 )
 
 
@@ -60,9 +63,10 @@ def require_valid(contract: ContractChanged) -> None:
 
     Raises:
         Invalid: `anchor_day_invalid`, `invoice_offset_invalid`, `contract_ends_before_start`,
-            `currency_unknown`.
+            `currency_unknown`, `convention_unknown`, `convention_needs_anchor`.
     """
     exponent(contract.currency)
+    _require_convention(contract)
     if not 1 <= contract.anchor_day <= 31:
         raise Invalid("anchor_day_invalid", f"anchor day {contract.anchor_day} is not 1..31")
     if not 0 <= contract.invoice_offset_days <= OFFSET_MAX_DAYS:
@@ -74,6 +78,16 @@ def require_valid(contract: ContractChanged) -> None:
     if contract.ends_on is not None and contract.ends_on <= contract.starts_on:
         raise Invalid(
             "contract_ends_before_start", f"{contract.ends_on} is not after {contract.starts_on}"
+        )
+
+
+def _require_convention(contract: ContractChanged) -> None:
+    convention = conventions.parse(contract.convention)
+    if convention.month_days is not None and contract.anchor_day > ANCHOR_IN_EVERY_MONTH:
+        raise Invalid(
+            "convention_needs_anchor",
+            f"{convention.scheme} counts every cycle as {convention.month_days} days, so the "
+            f"anchor day must be one that every month has: 1 to {ANCHOR_IN_EVERY_MONTH}",
         )
 
 

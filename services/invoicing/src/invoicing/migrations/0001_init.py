@@ -49,6 +49,7 @@ CREATE TABLE contract (
     ends_on               date,
     provider_customer_id  text NOT NULL,
     subscription_ids      text[],           -- NULL: all of the customer's
+    convention            text NOT NULL,    -- shared.kernel.conventions
     changed_at            timestamptz NOT NULL
 );
 CREATE INDEX contract_account ON contract (account_id);

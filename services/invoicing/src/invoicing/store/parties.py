@@ -66,15 +66,15 @@ ORDER BY contract_id FOR KEY SHARE
 PUT_CONTRACT = """
 INSERT INTO contract (contract_id, version, account_id, currency, timing, anchor_day,
                       invoice_offset_days, starts_on, billed_through, ends_on,
-                      provider_customer_id, subscription_ids, changed_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                      provider_customer_id, subscription_ids, convention, changed_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 ON CONFLICT (contract_id) DO UPDATE
 SET (version, account_id, currency, timing, anchor_day, invoice_offset_days, starts_on,
-     billed_through, ends_on, provider_customer_id, subscription_ids, changed_at)
+     billed_through, ends_on, provider_customer_id, subscription_ids, convention, changed_at)
   = (excluded.version, excluded.account_id, excluded.currency, excluded.timing,
      excluded.anchor_day, excluded.invoice_offset_days, excluded.starts_on,
      excluded.billed_through, excluded.ends_on, excluded.provider_customer_id,
-     excluded.subscription_ids, excluded.changed_at)
+     excluded.subscription_ids, excluded.convention, excluded.changed_at)
 """
 ADD_VERSION = """
 INSERT INTO contract_version (contract_id, version, terms, changed_at, changed_by)
@@ -235,7 +235,7 @@ async def put_contract(tx: Transaction, contract: ContractChanged) -> None:
         contract.currency, contract.timing.value, contract.anchor_day,
         contract.invoice_offset_days, contract.starts_on, contract.billed_through,
         contract.ends_on, contract.provider_customer_id,
-        None if subscriptions is None else list(subscriptions), tx.now,
+        None if subscriptions is None else list(subscriptions), contract.convention, tx.now,
     )  # fmt: skip
     terms = contract.model_dump(mode="json")
     await tx.execute(ADD_VERSION, contract.contract_id, contract.version, terms, tx.now, tx.actor)

@@ -26,14 +26,21 @@ from rating.domain.cycles import (
 )
 from rating.domain.desired import Desired, Draft, Hold, charge_id
 from rating.domain.licence_log import Leg, Priced
-from rating.domain.ownership import owner_of_change, owner_of_cycle, owner_of_opening
+from rating.domain.ownership import (
+    owner_of_change,
+    owner_of_cycle,
+    owner_of_instant,
+    owner_of_opening,
+)
 from rating.domain.pricing import PriceBook, UnitPrice, licence_price
-from rating.domain.proration import Coefficient, rest_of_cycle, whole_cycle
+from rating.domain.proration import Part, rest_of_cycle, whole_cycle
 from rating.domain.timeline import State, Step, Timeline
 from shared.contracts.envelope import PeriodField
 from shared.contracts.ingest import ChangeKind
 from shared.contracts.invoicing import ContractChanged
 from shared.contracts.rating import ChargeKind, ChargeRated
+from shared.kernel import conventions
+from shared.kernel.conventions import Convention
 from shared.kernel.errors import Held
 from shared.kernel.money import EXACT, Rounding, exponent, round_to, to_decimal
 
@@ -49,6 +56,10 @@ class Terms:
     book: PriceBook
     through: date | None = None  # the latest boundary an invoice run closed
 
+    @property
+    def convention(self) -> Convention:
+        return conventions.parse(self.contract.convention)
+
     def price(self, state: State) -> UnitPrice:
         return licence_price(self.book, self.contract, state.product, state.term_start)
 
@@ -56,6 +67,7 @@ class Terms:
 def licence_charges(terms: Terms, timeline: Timeline) -> Desired:
     """What the contract owes for one subscription, as far as the facts and prices tell."""
     draft = Draft()
+    timeline = timeline.counted_by(terms.convention)
     if terms.through is not None:
         _recurring(draft, terms, timeline, terms.through)
     for step in timeline.steps:
@@ -105,7 +117,8 @@ def _whole_cycle(terms: Terms, timeline: Timeline, start: date, identity: str) -
     """The recurring charge of the charge cycle that begins on `start`."""
     state = timeline.on(start)
     cycle = charge_cycle(terms.contract, state.product, term=state.term, day=start)
-    figure = _Figure(identity, state.quantity, terms.price(state), whole_cycle(cycle), start)
+    part = whole_cycle(cycle, terms.convention)
+    figure = _Figure(identity, state.quantity, terms.price(state), part, start)
     return _charge(
         terms,
         timeline.subscription_id,
@@ -146,7 +159,7 @@ def _opening(draft: Draft, terms: Terms, timeline: Timeline, step: Step) -> None
 
 def _change(draft: Draft, terms: Terms, step: Step) -> None:
     change, contract = step.change, terms.contract
-    owner = owner_of_change(terms.siblings, change.subscription_id, step.day)
+    owner = owner_of_instant(terms.siblings, change.subscription_id, change.effective_at)
     if owner is None or owner.contract_id != contract.contract_id:
         return
     try:
@@ -185,12 +198,11 @@ def _proration(terms: Terms, step: Step, leg: Leg) -> ChargeRated | None:
         return None
     state = leg.state
     cycle = charge_cycle(terms.contract, state.product, term=state.term, day=step.day)
-    coefficient = rest_of_cycle(cycle, step.day)
-    if coefficient is None:
+    since = step.change.effective_at
+    part = rest_of_cycle(cycle, step.day, terms.convention, since=since)
+    if part is None:
         return None
-    figure = _Figure(
-        _proration_id(terms, step, leg.name), leg.delta, leg.price, coefficient, step.day
-    )
+    figure = _Figure(_proration_id(terms, step, leg.name), leg.delta, leg.price, part, step.day)
     why = {"": "", "from": ", the old price until then", "to": ", the new price from then"}
     charge = _charge(
         terms, step.change.subscription_id, state, figure,
@@ -207,20 +219,22 @@ class _Figure:
     charge_id: str
     quantity: int
     price: UnitPrice
-    coefficient: Coefficient
+    part: Part
     day: date
 
     @property
     def exact(self) -> Fraction:
-        return self.quantity * Fraction(self.price.price) * self.coefficient.share
+        return self.quantity * Fraction(self.price.price) * self.part.share
 
     @property
     def cost(self) -> Decimal:
-        """The provider truncates the unit price of a part of a cycle, then multiplies by seats."""
+        """The provider counts days, whatever our convention; it truncates the unit price of a part
+        of a cycle, then multiplies by seats."""
         unit = self.price.cost
-        if not self.coefficient.is_whole:
-            part = Fraction(unit) * self.coefficient.share
-            unit = round_to(part, exponent(self.price.cost_currency), Rounding.DOWN)
+        days = self.part.period.share_of(self.part.cycle)
+        if days != 1:
+            places = exponent(self.price.cost_currency)
+            unit = round_to(Fraction(unit) * days, places, Rounding.DOWN)
         return EXACT.multiply(unit, Decimal(self.quantity))
 
 
@@ -235,8 +249,8 @@ def _charge(
     sources: tuple[str, ...],
 ) -> ChargeRated:
     contract = terms.contract
-    coefficient = figure.coefficient
-    is_share = kind is ChargeKind.PRORATION or not coefficient.is_whole
+    part = figure.part
+    is_share = kind is ChargeKind.PRORATION or not part.is_whole
     return ChargeRated(
         charge_id=figure.charge_id,
         revision=1,
@@ -248,14 +262,14 @@ def _charge(
         description=description,
         quantity=Decimal(figure.quantity),
         currency=contract.currency,
-        amount=closed(figure.exact, contract.currency),
+        amount=closed(figure.exact, contract),
         amount_exact=to_decimal(figure.exact),
         cost=figure.cost,
         cost_currency=figure.price.cost_currency,
-        service_period=PeriodField.of(coefficient.period),
+        service_period=PeriodField.of(part.period),
         bill_on=bill_on(contract, boundary_for(contract, figure.day)),
         price=figure.price.basis,
-        proration=coefficient.basis() if is_share else None,
+        proration=part.basis() if is_share else None,
         source_ids=sources,
     )
 

@@ -116,7 +116,7 @@ def _charge(
         description=f"{name} minimum commitment, {month.start:%Y-%m}",
         quantity=Decimal(1),
         currency=contract.currency,
-        amount=closed(missing, contract.currency),
+        amount=closed(missing, contract),
         amount_exact=missing,
         cost=Decimal(0),
         cost_currency=cost_currency,

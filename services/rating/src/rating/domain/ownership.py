@@ -7,9 +7,10 @@ one that started later, then the smaller id. So a day is never billed to two pay
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import date
+from datetime import date, datetime
 
 from shared.contracts.invoicing import ContractChanged
+from shared.kernel import conventions
 
 Since = Callable[[ContractChanged], date]
 
@@ -18,14 +19,27 @@ def owner_of_change(
     contracts: Iterable[ContractChanged], subscription_id: str | None, day: date
 ) -> ContractChanged | None:
     """The contract that bills a change or a usage line of `day`."""
-    return _owner(contracts, subscription_id, day, lambda contract: contract.starts_on)
+    return _owner(contracts, subscription_id, lambda _: day, lambda contract: contract.starts_on)
+
+
+def owner_of_instant(
+    contracts: Iterable[ContractChanged], subscription_id: str | None, instant: datetime
+) -> ContractChanged | None:
+    """The contract that bills a change at an instant; each reads the clock of its own zone."""
+
+    def day_of(contract: ContractChanged) -> date:
+        return conventions.parse(contract.convention).day_of(instant)
+
+    return _owner(contracts, subscription_id, day_of, lambda contract: contract.starts_on)
 
 
 def owner_of_cycle(
     contracts: Iterable[ContractChanged], subscription_id: str, start: date
 ) -> ContractChanged | None:
     """The contract that bills the recurring cycle which starts on `start`."""
-    return _owner(contracts, subscription_id, start, lambda contract: contract.billed_through)
+    return _owner(
+        contracts, subscription_id, lambda _: start, lambda contract: contract.billed_through
+    )
 
 
 def owner_of_opening(
@@ -58,7 +72,7 @@ def covers(contract: ContractChanged, subscription_id: str | None) -> bool:
 
 
 def _owner(
-    contracts: Iterable[ContractChanged], subscription_id: str | None, day: date, since: Since
+    contracts: Iterable[ContractChanged], subscription_id: str | None, day_of: Since, since: Since
 ) -> ContractChanged | None:
     def rank(contract: ContractChanged) -> tuple[bool, date]:
         takes_all = contract.subscription_ids is None
@@ -68,8 +82,8 @@ def _owner(
         contract
         for contract in contracts
         if covers(contract, subscription_id)
-        and since(contract) <= day
-        and (contract.ends_on is None or day < contract.ends_on)
+        and since(contract) <= day_of(contract)
+        and (contract.ends_on is None or day_of(contract) < contract.ends_on)
     ]
     best = max(map(rank, candidates), default=None)
     return min(

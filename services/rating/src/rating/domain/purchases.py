@@ -69,7 +69,7 @@ def purchase_charge(
         description=purchase.description,
         quantity=purchase.quantity,
         currency=contract.currency,
-        amount=closed(exact, contract.currency),
+        amount=closed(exact, contract),
         amount_exact=to_decimal(exact),
         cost=round_to(
             purchase.provider_subtotal, exponent(purchase.billing_currency), Rounding.DOWN

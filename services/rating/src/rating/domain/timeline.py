@@ -7,11 +7,13 @@ the days between.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 
 from shared.contracts.ingest import ChangeKind, LicenceProduct, SubscriptionChanged
+from shared.kernel.conventions import Convention
 from shared.kernel.errors import Invalid
 from shared.kernel.periods import utc_day
 
@@ -57,12 +59,18 @@ class Timeline:
 
     def on(self, day: date) -> State:
         """The state once every change that takes effect on `day` or before it is counted."""
-        state = self.origin
+        counted = bisect_right(self.steps, day, key=_day)
+        return self.steps[counted - 1].after if counted else self.origin
+
+    def counted_by(self, convention: Convention) -> Timeline:
+        """The same history on the civil days of another time zone."""
+        if convention.zone == "UTC":
+            return self
+        steps, day = [], date.min
         for step in self.steps:
-            if step.day > day:
-                break
-            state = step.after
-        return state
+            day = max(day, _day_in(convention, step.change))
+            steps.append(replace(step, day=day))
+        return replace(self, steps=tuple(steps))
 
     @property
     def terms(self) -> tuple[State, ...]:
@@ -123,6 +131,16 @@ def _state_after(change: SubscriptionChanged, quantity: int) -> State:
         term_end=change.term_end,
         change_id=change.change_id,
     )
+
+
+def _day(step: Step) -> date:
+    return step.day
+
+
+def _day_in(convention: Convention, change: SubscriptionChanged) -> date:
+    """A term begins on a date of the provider, wherever the customer is."""
+    day = convention.day_of(change.effective_at)
+    return min(day, change.term_start) if change.kind is ChangeKind.OPENING else day
 
 
 def _instant(change: SubscriptionChanged) -> datetime:

@@ -225,7 +225,7 @@ def _charge(terms: UsageTerms, place: Bin, sums: Sequence[UsageSum]) -> ChargeRa
         description=_description(terms, place),
         quantity=Decimal(1),
         currency=contract.currency,
-        amount=closed(exact, contract.currency),
+        amount=closed(exact, contract),
         amount_exact=to_decimal(exact),
         cost=sum((cost.cost for cost in costs), Decimal(0)),
         cost_currency=currencies.pop(),

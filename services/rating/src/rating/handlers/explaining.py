@@ -21,7 +21,8 @@ from rating.store import charges, facts, usage, usage_files
 from rating.store.charges import Revision
 from shared.contracts.ingest import SubscriptionChanged
 from shared.contracts.invoicing import ContractChanged
-from shared.contracts.rating import ChargeKind, ChargeRated
+from shared.contracts.rating import ChargeKind, ChargeRated, ProrationBasis
+from shared.kernel import conventions
 from shared.kernel.errors import NotFound
 from shared.kernel.money import exponent, to_decimal
 from shared.runtime.postgres import Reader
@@ -42,6 +43,7 @@ async def explain(reader: Reader, charge_id: str) -> Json:
     if not history:
         raise NotFound("charge_unknown", f"there is no charge {charge_id}")
     charge = history[-1].charge
+    rounding = conventions.parse((await _contract(reader, charge)).convention).rounding_text
     told: Json = {
         "charge": charge.model_dump(mode="json"),
         "withdrawn": revisions.is_withdrawn(charge),
@@ -50,7 +52,7 @@ async def explain(reader: Reader, charge_id: str) -> Json:
             "exact": f"{charge.amount_exact:f}",
             "rounded": f"{charge.amount:f}",
             "currency": charge.currency,
-            "rounding": f"half away from zero, {exponent(charge.currency)} digits, once",
+            "rounding": f"{rounding}, {exponent(charge.currency)} digits, once",
         },
         "price": charge.price.model_dump(mode="json"),
         "corrects": await _corrected(reader, charge),
@@ -78,7 +80,7 @@ async def _licence(reader: Reader, charge: ChargeRated) -> Json:
         text += f" × {share.days}/{share.cycle_days}"
     return {
         "arithmetic": f"{text} = {exact:f} → {_rounded(charge)}",
-        "proration": share.model_dump(mode="json") if share else None,
+        "proration": _proration(share) if share else None,
         "cost": _cost(charge),
         "sources": [_change(change) for change in changes],
         "log_entries": [entry.model_dump(mode="json") for entry in entries],
@@ -268,6 +270,11 @@ def _cost(charge: ChargeRated) -> Json:
         "currency": charge.cost_currency,
         "unit_cost": f"{unit:f}" if unit is not None else None,
     }
+
+
+def _proration(basis: ProrationBasis) -> Json:
+    told = conventions.parse(basis.convention).text
+    return basis.model_dump(mode="json") | {"convention_text": told}
 
 
 def _check(name: str, expected: Decimal | int, found: Decimal | int) -> Json:
