@@ -19,7 +19,7 @@ CONNECTWISE, AUTOTASK = "connectwise", "autotask"
 KEY_FIELD = 12  # custom field "BCS Key" on additions
 BILLING_CODE = 5
 _GENERAL = ("usage", "minimum", "purchase", "one_time")
-_ENDS = "2040-12-31T00:00:00Z"
+_YEARS = 3  # how long contracts in Autotask go on after the story's year; each month is a row
 _CREDENTIALS = {
     CONNECTWISE: {
         "company_id": "tieout",
@@ -213,7 +213,7 @@ class _Autotask(_Seed):
                 "companyID": company,
                 "contractName": names.own(name),
                 "startDate": f"{starts}T00:00:00Z",
-                "endDate": _ENDS,
+                "endDate": f"{contract.starts.year + _YEARS}-12-31T00:00:00Z",
             }
         )
         self._seats_taken_over(names, contract, id)
