@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from shared.kernel.periods import Period
@@ -82,7 +83,7 @@ class State:
     def contract_periods(self, contract: int) -> list[Period]:
         row = self.tables["contracts"][contract]
         months = MONTHS[int(row.get("contractPeriodType", 1))]
-        return list(periods(day_of(row["startDate"]), day_of(row["endDate"]), months))
+        return list(_periods(row["startDate"], row["endDate"], months))
 
     def opening(self, contract_service: int) -> Level:
         """Prices before any change; opening units are the first change."""
@@ -109,6 +110,11 @@ class State:
             if posted_key(contract_service, p.start) in self.posted
         ]
         return max(posted, default=None)
+
+
+@cache
+def _periods(first: str, last: str, months: int) -> tuple[Period, ...]:
+    return tuple(periods(day_of(first), day_of(last), months))
 
 
 def posted_key(contract_service: int, period_start: date) -> str:

@@ -104,7 +104,8 @@ def unit_rows(
     """All rows of a contract service, in order. Before the first change there are none."""
     if not changes:
         return []
-    begins = min(c.effective for c in changes)
+    changes = _in_order(changes)
+    begins = changes[0].effective
     rows: list[UnitRow] = []
     for period in of:
         if period.last_day >= begins:
