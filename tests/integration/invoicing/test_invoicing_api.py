@@ -345,8 +345,15 @@ async def test_every_list_is_paged_without_gaps_or_repeats(world: World) -> None
             amount=Decimal(1 + number % 2),
         )
 
+    sellers = [f"s{number}" for number in range(4)]
+    for number, name in enumerate(sellers):
+        body = SELLER | {"invoice_prefix": f"S{number}-"}
+        await world.put(f"/v1/selling-entities/{name}", body)
+    sellers = ["harbor-us", *sellers]
+
     held = [row["key"] for row in await world.holds()]
 
+    assert await pages(world, "/v1/selling-entities", "selling_entity_id") == sellers
     assert await pages(world, "/v1/accounts", "account_id") == [*names, "alder"]
     assert await pages(world, "/v1/contracts", "contract_id") == ["ALD-1", *names]
     assert sorted(await pages(world, "/v1/invoice-runs", "contract_id")) == names
@@ -374,8 +381,12 @@ async def test_lists_are_filtered(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1/invoices", "/v1/invoice-runs", "/v1/holds", "/v1/contracts", "/v1/accounts"]
-)
+    "path",
+    [
+        "/v1/invoices", "/v1/invoice-runs", "/v1/holds", "/v1/contracts", "/v1/accounts",
+        "/v1/selling-entities",
+    ],
+)  # fmt: skip
 async def test_a_cursor_of_another_list_is_refused(world: World, path: str) -> None:
     """Never a wrong page, never an internal error."""
     for cursor in ("nonsense", "WzFd", "WyJhIiwiYiIsImMiXQ", "WyJcdTAwMDAiLCAiYiJd", "e30"):

@@ -187,6 +187,17 @@ def _selling_entities(routes: APIRouter, database: Database) -> None:
             kept = await handlers.put_seller(tx, wanted)
         return _seller_row(kept)
 
+    @routes.get("/selling-entities", operation_id="selling-entities.list")
+    async def list_selling_entities(
+        caller: Reads, limit: Limit = 50, cursor: CursorParam = None
+    ) -> dict[str, Any]:
+        """Selling entities by id, each with the prefix of its invoice numbers."""
+        async with database.read() as reader:
+            rows = await store.list_sellers(reader, after=after_key(cursor), limit=limit)
+        more = encode_cursor(rows[-1].selling_entity_id) if len(rows) == limit else None
+        data = [_seller_row(row).model_dump(mode="json") for row in rows]
+        return page(data, next_cursor=more)
+
     @routes.get("/selling-entities/{selling_entity_id}", operation_id="selling-entities.get")
     async def get_selling_entity(selling_entity_id: KeyPath, caller: Reads) -> SellingEntityRow:
         """One selling entity."""

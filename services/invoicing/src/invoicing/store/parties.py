@@ -15,6 +15,9 @@ from shared.runtime.postgres import Reader, Record, Transaction
 LOCK_NAME = "SELECT pg_advisory_xact_lock(hashtextextended($1, 2))"
 
 FIND_SELLER = "SELECT * FROM selling_entity WHERE selling_entity_id = $1"
+LIST_SELLERS = """
+SELECT * FROM selling_entity WHERE selling_entity_id > $1 ORDER BY selling_entity_id LIMIT $2
+"""
 PREFIX_OWNER = """
 SELECT selling_entity_id FROM selling_entity
 WHERE invoice_prefix = $1 AND selling_entity_id <> $2
@@ -112,6 +115,10 @@ WHERE contract_id = $1 AND item_id > $2 ORDER BY item_id LIMIT $3
 async def find_seller(reader: Reader, selling_entity_id: str) -> SellingEntity | None:
     row = await reader.fetchrow(FIND_SELLER, selling_entity_id)
     return None if row is None else _seller(row)
+
+
+async def list_sellers(reader: Reader, *, after: str, limit: int) -> list[SellingEntity]:
+    return [_seller(row) for row in await reader.fetch(LIST_SELLERS, after, limit)]
 
 
 async def get_seller(reader: Reader, selling_entity_id: str) -> SellingEntity:
