@@ -17,4 +17,4 @@ structlog.configure(
     ]
 )
 
-pytest_plugins = ["support.servers"]
+pytest_plugins = ["support.servers", "support.case_tables"]

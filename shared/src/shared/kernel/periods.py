@@ -90,10 +90,27 @@ def monthly_cycle(anchor_day: int, day: date) -> Period:
     """
     if not 1 <= anchor_day <= 31:
         raise Invalid("anchor_day_invalid", f"anchor day {anchor_day} is not 1..31")
-    start = add_months(day.replace(day=1), 0, anchor_day)
+    return anchored_cycle(day, 1, day, anchor_day)
+
+
+def anchored_cycle(first: date, months: int, day: date, anchor_day: int | None = None) -> Period:
+    """The cycle of `months` that contains `day`, of those that begin in the month of `first` and
+    every `months` before and after it, on the anchor day (default: that of `first`)."""
+    anchor = anchor_day or first.day
+    apart = (day.year - first.year) * 12 + day.month - first.month
+    number = apart // months
+    start = add_months(first, number * months, anchor)
     if day < start:
-        start = add_months(day.replace(day=1), -1, anchor_day)
-    return Period(start, add_months(start.replace(day=1), 1, anchor_day))
+        number -= 1
+        start = add_months(first, number * months, anchor)
+    return Period(start, add_months(first, (number + 1) * months, anchor))
+
+
+def boundary_on_or_after(day: date, anchor_day: int, months: int = 1) -> date:
+    """The first day on or after `day` on which a cycle begins: in its own month, if the anchor day
+    is not over, else `months` later."""
+    boundary = add_months(day, 0, anchor_day)
+    return boundary if boundary >= day else add_months(day, months, anchor_day)
 
 
 def next_cycle(cycle: Period, anchor_day: int) -> Period:

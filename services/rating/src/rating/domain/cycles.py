@@ -14,7 +14,13 @@ from datetime import date, timedelta
 from shared.contracts.ingest import LicenceProduct
 from shared.contracts.invoicing import ContractChanged, Timing
 from shared.kernel.errors import Held
-from shared.kernel.periods import Period, add_months, cycles_between, monthly_cycle
+from shared.kernel.periods import (
+    Period,
+    anchored_cycle,
+    boundary_on_or_after,
+    cycles_between,
+    monthly_cycle,
+)
 
 MONTHLY = "monthly"
 ONE_TIME = "one_time"
@@ -51,9 +57,7 @@ def begins_on_boundary(contract: ContractChanged, day: date) -> bool:
 
 def usage_boundary(contract: ContractChanged, month: Period) -> date:
     """The first boundary on or after the end of a month of usage."""
-    if begins_on_boundary(contract, month.end):
-        return month.end
-    return contract_cycle(contract, month.end).end
+    return boundary_on_or_after(month.end, contract.anchor_day)
 
 
 def bill_on(contract: ContractChanged, boundary: date) -> date:
@@ -136,10 +140,22 @@ def _anniversary_cycle(plan: str, term_start: date, day: date) -> Period:
     months = UPFRONT_MONTHS.get(plan)
     if months is None:
         raise Held("unknown_billing_plan", f"billing plan {plan!r} has no known charge cycle")
-    apart = (day.year - term_start.year) * 12 + day.month - term_start.month
-    number = apart // months
-    start = add_months(term_start, number * months)
-    if day < start:
-        number -= 1
-        start = add_months(term_start, number * months)
-    return Period(start, add_months(term_start, (number + 1) * months))
+    return anchored_cycle(term_start, months, day)
+
+
+def charge_cycles(
+    service: Period, anchor_day: int, months: int = 1, *, stop: date | None = None
+) -> Iterator[ChargeCycle]:
+    """What a service is charged for, cycle by cycle: a stub up to the first boundary, then whole
+    cycles, the last one cut where the service ends. Each with the whole cycle it is a share of.
+
+    `stop`: no cycle that begins on or after it, for a service without an end.
+    """
+    aligned = boundary_on_or_after(service.start, anchor_day, months)
+    day = service.start
+    while day < service.end and (stop is None or day < stop):
+        whole = anchored_cycle(aligned, months, day, anchor_day)
+        charged = whole.intersect(service)
+        assert charged is not None
+        yield ChargeCycle(whole, charged)
+        day = whole.end
