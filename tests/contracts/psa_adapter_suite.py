@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -132,6 +133,16 @@ class PsaAdapterSuite:
                 await bench.fault(path, "html_body", status=status)
                 with pytest.raises(WriteUnknown):
                     await client.write(work, write)
+
+    async def test_a_write_that_is_too_late_never_leaves_g3(self, bench: Bench) -> None:
+        """Its lease may be somebody else's by the time it arrives."""
+        async with bench.client() as client:
+            for work in bench.works:
+                write = await wanted(client, work)
+                with pytest.raises(Unavailable, match="within the lease"):
+                    await client.write(replace(work, leave_by=monotonic() - 0.001), write)
+
+        assert await bench.count() == 0
 
     async def test_a_write_is_never_repeated_g3(self, bench: Bench) -> None:
         """One call, one request, whatever the answer."""

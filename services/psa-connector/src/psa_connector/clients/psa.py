@@ -6,8 +6,10 @@ repeats it. Whether something arrived is always found out by `observe`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Protocol
 
 from psa_connector.domain.mapping import Place
@@ -62,6 +64,7 @@ class Work:
     service: str | None = None  # the PSA's id of the subscription's service
     taken: frozenset[str] = frozenset()  # services that belong to other subscriptions
     closes: str | None = None  # the PSA's id of the record to close
+    leave_by: float = float("inf")  # monotonic; a write that has not left by then never leaves
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,33 @@ class Written:
     def request_hash(self) -> str:
         """Fingerprint of what was sent, for the audit trail."""
         return sha256_hex(dumps(self.body))
+
+
+# What reading an answer of an unexpected shape raises.
+_ODD = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
+@contextmanager
+def understood(error: type[Unavailable | WriteUnknown]) -> Iterator[None]:
+    """Reads an answer; one of an unexpected shape is the vendor's fault, and no news.
+
+    Raises:
+        Unavailable, WriteUnknown: as asked for, with what was odd.
+    """
+    try:
+        yield
+    except _ODD as odd:
+        raise error(f"the PSA's answer was not understood: {odd!r}") from odd
+
+
+def require_in_time(leave_by: float) -> None:
+    """The last look at the time before a write leaves: later it could outlive its lease.
+
+    Raises:
+        Unavailable.
+    """
+    if monotonic() > leave_by:
+        raise Unavailable("the PSA answered too slowly to write within the lease")
 
 
 class PsaClient(Protocol):
@@ -98,7 +128,7 @@ class PsaClient(Protocol):
         ...
 
     async def write(self, work: Work, wanted: Write) -> Written:
-        """Send the one request.
+        """Send the one request, and not after `work.leave_by`, whatever had to be read before.
 
         Raises:
             Unavailable, Throttled, Busy, Denied, Refused: nothing was written.

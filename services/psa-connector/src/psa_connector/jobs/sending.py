@@ -7,7 +7,6 @@ wrong after the request left is UNKNOWN, and UNKNOWN only looks.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from time import monotonic
 
 import structlog
 
@@ -45,8 +44,6 @@ DENIED_S = 60.0
 FIRST_BACKOFF_S = 0.25
 LONGEST_BACKOFF_S = 60.0
 MARGIN_S = 0.2
-# What parsing an answer of an unexpected shape raises; the vendor's fault, not the record's.
-ODD_ANSWER = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +52,7 @@ class Attempt:
 
     held: Claim
     client: PsaClient
-    write_until: float  # monotonic; a request that leaves later could outlive the lease
+    leave_by: float  # monotonic; a write that leaves later could outlive the lease
     look_again_s: float
 
 
@@ -78,8 +75,8 @@ class Sender:
             return False
         held, lease_ends = claimed
         client = self._clients.of(held.connection)
-        write_until = lease_ends - self._timeout_s - MARGIN_S
-        attempt = Attempt(held, client, write_until, self._look_again_s)
+        leave_by = lease_ends - self._timeout_s - MARGIN_S
+        attempt = Attempt(held, client, leave_by, self._look_again_s)
         outcome = await self._outcome(attempt)
         async with self._database.transaction(cause=held.cause) as tx:
             await delivering.settle(tx, held, outcome)
@@ -90,10 +87,10 @@ class Sender:
             return await self._deliver(attempt)
         except PsaError as error:
             return after_error(attempt.held, error, look_again_s=self._look_again_s)
-        except ODD_ANSWER as error:
-            log.exception("psa.odd_answer", intent_id=attempt.held.intent.id)
-            unavailable = Unavailable(f"the PSA's answer was not understood: {error!r}")
-            return after_error(attempt.held, unavailable, look_again_s=self._look_again_s)
+        except Exception as defect:  # the last place that knows the intent: it must not spin
+            log.exception("psa.defect", intent_id=attempt.held.intent.id)
+            ours = Unavailable(_our_defect(defect))
+            return after_error(attempt.held, ours, look_again_s=self._look_again_s)
 
     async def _deliver(self, attempt: Attempt) -> Outcome:
         held, client = attempt.held, attempt.client
@@ -103,15 +100,13 @@ class Sender:
             reason = blocks[0].reason.value
             detail = "; ".join(block.detail for block in blocks)
             return Outcome(Settlement(State.BLOCKED, reason, detail), blocks=blocks)
-        work = _work(held, operation)
+        work = replace(_work(held, operation), leave_by=attempt.leave_by)
         seen = await client.observe(work)
         verdict = judge(operation, seen, answered=held.intent.answered)
         if not isinstance(verdict, Write):
             return _found(held, seen, verdict)
         if held.resolves:
             return _absent(held, seen, look_again_s=self._look_again_s)
-        if monotonic() > attempt.write_until:
-            raise Unavailable("the PSA answered too slowly to write within the lease")
         written = await _write(client, work, verdict)
         return await _proven(attempt, work, seen, written)
 
@@ -159,12 +154,18 @@ class Sender:
 
 
 async def _write(client: PsaClient, work: Work, wanted: Write) -> Written:
-    """Once a request may have left, an answer that nobody understands is no answer."""
+    """A defect of ours at the write leaves open whether the request left."""
     try:
         return await client.write(work, wanted)
-    except ODD_ANSWER as error:
-        log.exception("psa.odd_answer", key=work.key)
-        raise WriteUnknown(f"the PSA's answer was not understood: {error!r}") from error
+    except PsaError:
+        raise
+    except Exception as defect:
+        log.exception("psa.defect", key=work.key)
+        raise WriteUnknown(_our_defect(defect)) from defect
+
+
+def _our_defect(defect: Exception) -> str:
+    return f"a defect of Tieout, not of the PSA: {defect!r}"
 
 
 async def _proven(attempt: Attempt, work: Work, seen: Observation, written: Written) -> Outcome:
@@ -180,8 +181,11 @@ async def _proven(attempt: Attempt, work: Work, seen: Observation, written: Writ
     try:
         after = await attempt.client.observe(work)
         verdict = judge(work.operation, after, answered=True)
-    except (PsaError, *ODD_ANSWER) as error:
+    except PsaError as error:
         return Outcome(replace(facts, detail=str(error)), seen, wrote=True)
+    except Exception as defect:
+        log.exception("psa.defect", key=work.key)
+        return Outcome(replace(facts, detail=_our_defect(defect)), seen, wrote=True)
     match verdict:
         case Done():
             done = replace(facts, state=State.CONFIRMED, wait_s=0.0)

@@ -8,7 +8,7 @@ from time import monotonic
 
 from psa_connector.clients.autotask import fields
 from psa_connector.clients.autotask.transport import Document, Transport
-from psa_connector.clients.psa import Timing, Unavailable, VendorProfile, Work, Written
+from psa_connector.clients.psa import Timing, Unavailable, VendorProfile, Work, Written, understood
 from psa_connector.domain.adjustments import Services, Units
 from psa_connector.domain.mapping import Place
 from psa_connector.domain.operations import (
@@ -60,18 +60,20 @@ class Autotask:
         found = await self._transport.query("Contracts", [_eq("id", int(place.target_id))])
         if not found:
             return None
-        facts = fields.target_facts(found[0])
+        with understood(Unavailable):
+            facts = fields.target_facts(found[0])
         self._targets[place.target_id] = (monotonic() + self._timing.facts_s, facts)
         return facts
 
     async def product_facts(self, operations: Sequence[Operation]) -> Mapping[str, ProductFacts]:
         wanted = [found for found in map(_catalogued, operations) if found is not None]
         await self._look_up({(entity, id) for entity, id, _ in wanted})
-        return {
-            external_id: fields.product_facts(external_id, self._products[entity, id][1])
-            for entity, id, external_id in wanted
-            if (entity, id) in self._products
-        }
+        with understood(Unavailable):
+            return {
+                external_id: fields.product_facts(external_id, self._products[entity, id][1])
+                for entity, id, external_id in wanted
+                if (entity, id) in self._products
+            }
 
     async def observe(self, work: Work) -> Observation:
         match work.operation:
@@ -86,8 +88,9 @@ class Autotask:
                     ],
                     fields=fields.CHARGE_FIELDS,
                 )
-                records = (fields.charge_record(charge, work.key, one) for one in found)
-                return Records(tuple(records))
+                with understood(Unavailable):
+                    records = (fields.charge_record(charge, work.key, one) for one in found)
+                    return Records(tuple(records))
             case Addition() | AdditionClose():
                 raise TypeError("Autotask takes adjustments and charges")
 
@@ -96,7 +99,9 @@ class Autotask:
             case ServiceAdjustment() as adjustment:
                 body = fields.adjustment_body(adjustment, wanted, _contract(work))
                 entity = "ContractServiceAdjustments"
-                id = await self._transport.create(entity, f"/{entity}", body)
+                id = await self._transport.create(
+                    entity, f"/{entity}", body, leave_by=work.leave_by
+                )
             case ContractCharge() as charge:
                 body = fields.charge_body(
                     charge,
@@ -105,7 +110,9 @@ class Autotask:
                     charge_type=await self._charge_type_id(),
                 )
                 path = f"/Contracts/{_contract(work)}/Charges"
-                id = await self._transport.create("ContractCharges", path, body)
+                id = await self._transport.create(
+                    "ContractCharges", path, body, leave_by=work.leave_by
+                )
             case _:
                 raise TypeError("Autotask takes adjustments and charges")
         return Written(id, body)
@@ -121,7 +128,8 @@ class Autotask:
                 _eq("serviceID", fields.number(adjustment.product.external_id)),
             ],
         )
-        ids = [str(one["id"]) for one in found]
+        with understood(Unavailable):
+            ids = [str(one["id"]) for one in found]
         free = [id for id in ids if id not in work.taken]
         candidates = await self._units(free, adjustment) if free else []
         return Services(tuple(candidates), others=len(ids) - len(free))
@@ -143,8 +151,9 @@ class Autotask:
             fields=fields.UNIT_FIELDS,
         )
         rows = defaultdict(list)
-        for one in found:
-            rows[str(one["contractServiceID"])].append(fields.unit_row(one))
+        with understood(Unavailable):
+            for one in found:
+                rows[str(one["contractServiceID"])].append(fields.unit_row(one))
         return [Units(id, tuple(rows[id])) for id in services]
 
     async def _look_up(self, wanted: set[tuple[str, int]]) -> None:
@@ -157,23 +166,25 @@ class Autotask:
             missing[entity].append(id)
         for entity, ids in missing.items():
             found = await self._transport.query(entity, [_one_of("id", ids)])
-            for one in found:
-                self._products[entity, int(one["id"])] = (now + self._timing.facts_s, one)
+            with understood(Unavailable):
+                for one in found:
+                    self._products[entity, int(one["id"])] = (now + self._timing.facts_s, one)
 
     async def _charge_type_id(self) -> int:
         """The tenant's id for the wanted label, asked once."""
         if self._charge_type is None:
             told = await self._transport.fields("ContractCharges")
-            values = [
-                value
-                for field in told
-                if field["name"] == "chargeType"
-                for value in field.get("picklistValues") or ()
-                if value.get("label") == self._charge_type_label and value.get("isActive", True)
-            ]
+            with understood(Unavailable):
+                values = [
+                    int(value["value"])
+                    for field in told
+                    if field["name"] == "chargeType"
+                    for value in field.get("picklistValues") or ()
+                    if value.get("label") == self._charge_type_label and value.get("isActive", True)
+                ]
             if not values:
                 raise Unavailable(f"this tenant has no charge type {self._charge_type_label}")
-            self._charge_type = int(values[0]["value"])
+            self._charge_type = values[0]
         return self._charge_type
 
 

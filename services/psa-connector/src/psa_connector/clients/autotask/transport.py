@@ -22,6 +22,7 @@ from psa_connector.clients.psa import (
     Timing,
     Unavailable,
     WriteUnknown,
+    require_in_time,
 )
 from shared.runtime.http import (
     NO_RETRY,
@@ -103,7 +104,9 @@ class Transport:
         told = await self._read("GET", entity, f"/v1.0/{entity}/entityInformation/fields", None)
         return list(told.get("fields") or [])
 
-    async def create(self, entity: str, path: str, body: Mapping[str, object]) -> str:
+    async def create(
+        self, entity: str, path: str, body: Mapping[str, object], *, leave_by: float
+    ) -> str:
         """One write, never repeated. Returns the new record's id.
 
         Raises:
@@ -111,7 +114,9 @@ class Transport:
             WriteUnknown: nobody knows.
         """
         try:
-            answer = await self._call("POST", entity, f"/v1.0{path}", body, NO_RETRY)
+            answer = await self._call(
+                "POST", entity, f"/v1.0{path}", body, NO_RETRY, leave_by=leave_by
+            )
         except Unreachable as error:
             raise Unavailable(str(error)) from error
         except OutcomeUnknown as error:
@@ -145,10 +150,13 @@ class Transport:
         path: str,
         body: Mapping[str, object] | None,
         retry: Retry,
+        *,
+        leave_by: float = float("inf"),
     ) -> Response:
         """Once more in a fresh zone when the credentials are refused: the user may have moved."""
         async with self._gates[entity.lower()]:
             zone = await self._zone_url()
+            require_in_time(leave_by)
             answer = await self._request(method, _below(zone, path), body, retry)
             if answer.status != 401:
                 return answer
@@ -156,6 +164,7 @@ class Transport:
             moved_to = await self._zone_url()
             if moved_to == zone:
                 return answer
+            require_in_time(leave_by)
             return await self._request(method, _below(moved_to, path), body, retry)
 
     async def _request(

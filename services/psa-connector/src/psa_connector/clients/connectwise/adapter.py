@@ -8,7 +8,15 @@ from typing import Any, assert_never
 from psa_connector.clients.connectwise import fields
 from psa_connector.clients.connectwise.fields import KEY_CAPTION, KeyField
 from psa_connector.clients.connectwise.transport import Transport
-from psa_connector.clients.psa import Refused, VendorProfile, Work, WriteUnknown, Written
+from psa_connector.clients.psa import (
+    Refused,
+    Unavailable,
+    VendorProfile,
+    Work,
+    WriteUnknown,
+    Written,
+    understood,
+)
 from psa_connector.domain.mapping import Place
 from psa_connector.domain.operations import (
     Addition,
@@ -48,11 +56,13 @@ class ConnectWise:
         agreement = await self._transport.get(f"/finance/agreements/{place.target_id}")
         if agreement is None:
             return None
-        cycle_id = (agreement.get("billingCycle") or {}).get("id")
+        with understood(Unavailable):
+            cycle_id = (agreement.get("billingCycle") or {}).get("id")
         cycle = (
             await self._transport.get(f"/finance/billingCycles/{cycle_id}") if cycle_id else None
         )
-        return fields.target_facts(agreement, (cycle or {}).get("billingOptions"))
+        with understood(Unavailable):
+            return fields.target_facts(agreement, (cycle or {}).get("billingOptions"))
 
     async def product_facts(self, operations: Sequence[Operation]) -> Mapping[str, ProductFacts]:
         ids = [id for id in sorted(products_needed(operations)) if id.isdigit()]
@@ -62,7 +72,8 @@ class ConnectWise:
             items = await self._transport.scan(
                 "/procurement/catalog", {"conditions": f"id in ({wanted})"}
             )
-            facts = [fields.product_facts(item) for item in items]
+            with understood(Unavailable):
+                facts = [fields.product_facts(item) for item in items]
             found |= {one.external_id: one for one in facts}
         return found
 
@@ -70,10 +81,12 @@ class ConnectWise:
         match work.operation:
             case Addition() as addition:
                 shown = await self._with_key(work)
-                return Records(tuple(fields.record_of(addition, one) for one in shown))
+                with understood(Unavailable):
+                    return Records(tuple(fields.record_of(addition, one) for one in shown))
             case AdditionClose():
                 one = await self._transport.get(_addition(work, work.closes))
-                return Records(() if one is None else (_closing(one),))
+                with understood(Unavailable):
+                    return Records(() if one is None else (_closing(one),))
             case ServiceAdjustment() | ContractCharge():
                 raise TypeError("ConnectWise takes additions")
             case _:
@@ -92,7 +105,7 @@ class ConnectWise:
     async def _create(self, work: Work, addition: Addition) -> Written:
         field = await self._key()
         body = {**fields.addition_body(addition), **field.put(work.key)}
-        answer = await self._transport.send("POST", _additions(work), body)
+        answer = await self._transport.send("POST", _additions(work), body, leave_by=work.leave_by)
         shown = _record(answer.text, answer.json)
         return Written(str(shown["id"]), body, answer.headers.get("x-cw-request-id"))
 
@@ -100,9 +113,13 @@ class ConnectWise:
         """A PATCH can answer 200 and do nothing: the returned record is compared, not believed."""
         last_on = fields.instant(close.last_on)
         body = [{"op": "replace", "path": "cancelledDate", "value": last_on}]
-        answer = await self._transport.send("PATCH", _addition(work, work.closes), body)
+        answer = await self._transport.send(
+            "PATCH", _addition(work, work.closes), body, leave_by=work.leave_by
+        )
         shown = _record(answer.text, answer.json)
-        if fields.day(shown.get("cancelledDate")) != close.last_on:
+        with understood(WriteUnknown):
+            cancelled_on = fields.day(shown.get("cancelledDate"))
+        if cancelled_on != close.last_on:
             raise Refused(
                 f"the PATCH was answered {answer.status}, but the addition is not cancelled on "
                 f"{close.last_on}"
@@ -118,7 +135,8 @@ class ConnectWise:
             text = f'caption = "{KEY_CAPTION}" and value = "{work.key}"'
             condition = {"customFieldConditions": text}
         shown = await self._transport.scan(_additions(work), condition)
-        return [one for one in shown if field.read(one) == work.key]
+        with understood(Unavailable):
+            return [one for one in shown if field.read(one) == work.key]
 
     async def _key(self) -> KeyField:
         """The tenant's custom field for our key; without one, the serial number carries it."""
@@ -126,9 +144,10 @@ class ConnectWise:
             found = await self._transport.scan(
                 "/system/userDefinedFields", {"conditions": f'caption = "{KEY_CAPTION}"'}
             )
-            on_additions = [one for one in found if "addition" in str(one.get("screenId")).lower()]
-            chosen = next(iter(on_additions or found), None)
-            self._key_field = KeyField(int(chosen["id"]) if chosen else None)
+            with understood(Unavailable):
+                on_additions = [x for x in found if "addition" in str(x.get("screenId")).lower()]
+                chosen = next(iter(on_additions or found), None)
+                self._key_field = KeyField(int(chosen["id"]) if chosen else None)
         return self._key_field
 
 

@@ -21,6 +21,7 @@ from psa_connector.clients.psa import (
     Timing,
     Unavailable,
     WriteUnknown,
+    require_in_time,
 )
 from shared.kernel.errors import Invalid
 from shared.runtime.http import (
@@ -103,7 +104,7 @@ class Transport:
                 return found
             query |= dict(parse_qsl(urlsplit(following[1]).query))
 
-    async def send(self, method: str, path: str, body: object) -> Response:
+    async def send(self, method: str, path: str, body: object, *, leave_by: float) -> Response:
         """One write, never repeated; the answer is a success.
 
         Raises:
@@ -111,7 +112,7 @@ class Transport:
             WriteUnknown: nobody knows.
         """
         try:
-            answer = await self._routed(method, path, json=body)
+            answer = await self._routed(method, path, json=body, leave_by=leave_by)
         except Unreachable as error:
             raise Unavailable(str(error)) from error
         except OutcomeUnknown as error:
@@ -148,8 +149,10 @@ class Transport:
         json: object = None,
         headers: Mapping[str, str] | None = None,
         retry: Retry = NO_RETRY,
+        leave_by: float = float("inf"),
     ) -> Response:
         codebase = self._codebase or await self._discover()
+        require_in_time(leave_by)
         answer = await self._http.request(
             method, _api(codebase, path), params=params, json=json, headers=headers, retry=retry
         )
@@ -158,6 +161,7 @@ class Transport:
         moved_to = await self._discover()
         if moved_to == codebase:
             return answer
+        require_in_time(leave_by)
         return await self._http.request(
             method, _api(moved_to, path), params=params, json=json, headers=headers, retry=retry
         )
