@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from stack.home import Home
 from stack.launcher import Plan, Stack, running_stack
 from stack.play import Played, run
 from stack.player.comparing import Difference
-from stack.player.names import Names
+from stack.player.numbering import in_use, number_plays
 from stack.player.playing import Disorder, Play
 from stack.player.services import Addresses, Services
 from stack.player.settling import settle
@@ -24,7 +23,7 @@ from stack.player.timeline import Step
 from stack.ports import Ports, free_base
 from stack.postgres import THROWAWAY
 from stack.running import services_of
-from stack.story.reader import read_story
+from stack.story.reader import read_scripts
 
 SHIPPED = Path(stack.__file__).parent / "stories"
 OWN = Path(__file__).parent / "stories"
@@ -47,7 +46,6 @@ class Theatre:
     home: Home
     services: Services
     addresses: Addresses
-    _counts: Counter[str] = field(default_factory=Counter)
     _plain: dict[str, Played] = field(default_factory=dict)
 
     async def play(
@@ -58,11 +56,10 @@ class Theatre:
         between_steps: Hook | None = None,
     ) -> Played:
         """Play these stories together; each gets new names when it was played before."""
-        read = {path: read_story(path) for path in stories}
-        self._counts.update(story.story for story in read.values())
+        scripts = read_scripts(stories)
         play = Play(
-            plays=[Names(story, self._counts[story.story]) for story in read.values()],
-            files={story.story: path for path, story in read.items()},
+            plays=number_plays(scripts, await in_use(self.services)),
+            files={script.story.story: script.path for script in scripts},
             services=self.services,
             addresses=self.addresses,
             clock_file=self.home.clock,

@@ -12,9 +12,8 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.rule import Rule
 
-from stack import lifecycle
+from stack import lifecycle, output
 from stack.explain import explained
 from stack.play import EXIT_DIFFERENT, Played, ReportFile, load, play_on_running_stack, show
 from stack.state import is_running
@@ -30,15 +29,16 @@ KeepRunning = Annotated[
 
 def demo(report: ReportFile = None, keep: KeepRunning = True) -> None:
     """Play a partner's month through the real system and check every figure."""
-    console = Console()
-    console.print(
-        Rule("[bold]Tieout[/] · a Partner Center month becomes invoices, PSA records, a payment")
+    console = output.console()
+    output.heading(
+        "[bold]Tieout[/] · a Partner Center month becomes invoices, PSA records, a payment",
+        to=console,
     )
     home, _ = lifecycle.here()
     if not is_running(home):
         lifecycle.up()
-    stories = load([STORIES / f"{name}.yaml" for name in SHOWN])
-    played = asyncio.run(play_on_running_stack(stories, console))
+    scripts = load([STORIES / f"{name}.yaml" for name in SHOWN])
+    played = asyncio.run(play_on_running_stack(scripts, console))
     show(console, played, report)
     _explain_some(console, played)
     _say_what_next(console, played, keep)
@@ -50,7 +50,7 @@ def demo(report: ReportFile = None, keep: KeepRunning = True) -> None:
 
 def _explain_some(console: Console, played: Played) -> None:
     """One licence line down to its webhook, one usage line down to its rows."""
-    console.print(Rule("where two of these figures come from"))
+    output.heading("where two of these figures come from", to=console)
     for story, index in EXPLAINED:
         invoice = next((i for i in played.findings.invoices if i["story"] == story), None)
         if invoice is None or invoice["number"] is None or len(invoice["lines"]) <= index:

@@ -13,6 +13,7 @@ from stack.player import provider_setup
 from stack.player.names import Names
 from stack.player.service_setup import put_price
 from stack.player.services import Services
+from stack.player.settling import settle
 from stack.player.timeline import EventStep, InvoiceStep, Step, SyncStep, UsageStep
 from stack.story.focus import FocusRow, read_focus
 from stack.story.format import Event, PriceRule, Purchase, Usage, UsageLine
@@ -48,12 +49,15 @@ class Actor:
                 await self._publish_usage(names, usage)
             case SyncStep():
                 await self.services.post("ingest", "/v1/syncs", {}, key=f"sync {step.at}")
-            case InvoiceStep(_, invoice_date, contracts):
-                body = {
-                    "invoice_date": invoice_date.isoformat(),
-                    "contract_ids": list(contracts),
-                }
-                await self.services.post("invoicing", "/v1/invoice-runs", body)
+            case InvoiceStep():
+                await self._invoices(step)
+
+    async def _invoices(self, step: InvoiceStep) -> None:
+        for number, wave in enumerate(step.waves):
+            if number:
+                await settle(self.services)  # those before have their numbers now
+            body = {"invoice_date": step.invoice_date.isoformat(), "contract_ids": list(wave)}
+            await self.services.post("invoicing", "/v1/invoice-runs", body)
 
     async def _event(self, names: Names, event: Event) -> None:
         if event.kind == "price":

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from shared.contracts.topics import SERVICES
+from shared.kernel.periods import Period
 from stack.player.acting import Outcome
+from stack.player.autotask_bill import Adjustment, Cycle, Service, licences_billed
 from stack.player.names import Names
-from stack.player.psa_setup import CONNECTWISE, Target
+from stack.player.psa_setup import AUTOTASK, CONNECTWISE, Target
 from stack.player.services import Services
 
 Row = dict[str, Any]
@@ -29,8 +33,23 @@ class Findings:
     usage_files: list[Row] = field(default_factory=list)
     seats: list[Row] = field(default_factory=list)
     audit: dict[str, Row] = field(default_factory=dict)
+    audit_before: dict[str, Row] = field(default_factory=dict)
     outcomes: list[Outcome] = field(default_factory=list)
+    started_at: float = 0.0  # real time, seconds since 1970
     seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What a stack had already when a play began; it is no finding of that play."""
+
+    waiting: list[Row]
+    audit: dict[str, Row]
+
+
+async def before(services: Services) -> Before:
+    """To be asked before anything is written."""
+    return Before(await waiting(services), await _trails(services))
 
 
 async def waiting(services: Services) -> list[Row]:
@@ -50,27 +69,41 @@ async def collect(
     targets: dict[str, Target],
     outcomes: list[Outcome],
     *,
-    before: Sequence[Row] = (),
+    before: Before,
 ) -> Findings:
-    """What came out of these plays, and nothing of earlier ones: `before` was waiting already."""
-    found = Findings(outcomes=outcomes)
+    """What came out of these plays, and nothing of earlier ones."""
+    found = Findings(outcomes=outcomes, audit_before=before.audit)
     for names in plays:
         for name in names.story.contracts:
             found.invoices += await _invoices(services, names, name)
         found.payments += await _payments(services, names)
         found.seats += await _seats(services, names)
     found.psa = await _psa(services, plays, targets)
-    earlier = {_place(row) for row in before}
+    earlier = {_place(row) for row in before.waiting}
     for row in await waiting(services):
         if _place(row) not in earlier:
             rows = found.holds if row.pop("list") == "/v1/holds" else found.dead_letters
             rows.append(row)
+    found.holds = _once(found.holds)
+    found.audit = await _trails(services)
+    found.usage_files = await _usage_files(services, plays)
+    return found
+
+
+async def _trails(services: Services) -> dict[str, Row]:
+    """The verdict on every service's audit trail."""
     verdicts = await asyncio.gather(
         *(services.post(service, "/v1/audit:verify", {}) for service in SERVICES)
     )
-    found.audit = dict(zip(SERVICES, verdicts, strict=True))
-    found.usage_files = await _usage_files(services, plays)
-    return found
+    return dict(zip(SERVICES, verdicts, strict=True))
+
+
+def _once(holds: list[Row]) -> list[Row]:
+    """One thing that waits for one reason, however many services wait for it."""
+    found: dict[tuple[str, str], Row] = {}
+    for row in holds:
+        found.setdefault((row["reason"], str(row["object"])), row)
+    return list(found.values())
 
 
 def _place(row: Row) -> tuple[str, str, str]:
@@ -129,6 +162,8 @@ async def _psa(services: Services, plays: Sequence[Names], targets: dict[str, Ta
             mine = [i for i in intents[target.vendor] if i["contract_id"] == names.own(name)]
             read = _connectwise if target.vendor == CONNECTWISE else _autotask
             held = read(states[target.vendor], target, mine)
+            if target.vendor == AUTOTASK:
+                held |= await _licences(services, names, name, held)
             rows.append(
                 {"story": names.story.story, "contract": name, "vendor": contract.psa, **held}
             )
@@ -167,6 +202,7 @@ def _autotask(state: Row, target: Target, intents: list[Row]) -> Row:
         {
             "service": services[own[row["contractServiceID"]]["serviceID"]]["name"],
             "product": services[own[row["contractServiceID"]]["serviceID"]].get("description"),
+            "contract_service": row["contractServiceID"],
             "effective": row["effectiveDate"][:10],
             "units": row["unitChange"],
             "unit_price": _text(row.get("adjustedUnitPrice")),
@@ -174,6 +210,18 @@ def _autotask(state: Row, target: Target, intents: list[Row]) -> Row:
         }
         for row in state["adjustments"]
         if row["contractServiceID"] in own
+    ]
+    opened = state["openings"]
+    on_contract = [
+        {
+            "service": services[row["serviceID"]]["name"],
+            "product": services[row["serviceID"]].get("description"),
+            "contract_service": id,
+            "unit_price": str(row["unitPrice"]),
+            "opening_units": int(opened.get(str(id), {}).get("units", 0)),
+            "opened_on": opened.get(str(id), {}).get("on", "")[:10] or None,
+        }
+        for id, row in own.items()
     ]
     charges = [
         {
@@ -187,7 +235,52 @@ def _autotask(state: Row, target: Target, intents: list[Row]) -> Row:
         for row in state["charges"]
         if row["contractID"] == target.target_id
     ]
-    return {"adjustments": adjustments, "charges": charges, "intents": _states(intents)}
+    return {
+        "services": on_contract,
+        "adjustments": adjustments,
+        "charges": charges,
+        "intents": _states(intents),
+    }
+
+
+async def _licences(services: Services, names: Names, contract: str, held: Row) -> Row:
+    """What Autotask's own billing makes of the licences, for the cycles that we invoiced."""
+    written = names.story.contracts[contract]
+    runs = await services.pages("invoicing", "/v1/invoice-runs", contract_id=names.own(contract))
+    cycles = [
+        Cycle(_period(run["recurring"]), _period(run["closed"]))
+        for run in runs
+        if run["state"] in ("finalised", "empty")
+    ]
+    amount = licences_billed(
+        [_service(row, held["adjustments"]) for row in held["services"]],
+        cycles,
+        recurring_from=written.billed_through or written.starts,
+        changes_from=written.starts,
+        currency=names.story.customers[written.customer].currency,
+    )
+    return {"licences": str(amount), "cycles": [str(cycle.recurring) for cycle in cycles]}
+
+
+def _service(row: Row, adjustments: Sequence[Row]) -> Service:
+    return Service(
+        unit_price=Decimal(row["unit_price"]),
+        opening_units=row["opening_units"],
+        opened_on=date.fromisoformat(row["opened_on"]) if row["opened_on"] else date.min,
+        adjustments=tuple(
+            Adjustment(
+                date.fromisoformat(one["effective"]),
+                one["units"],
+                Decimal(one["unit_price"]) if one["unit_price"] else None,
+            )
+            for one in adjustments
+            if one["contract_service"] == row["contract_service"]
+        ),
+    )
+
+
+def _period(row: Row) -> Period:
+    return Period(date.fromisoformat(row["start"]), date.fromisoformat(row["end"]))
 
 
 async def _usage_files(services: Services, plays: Sequence[Names]) -> list[Row]:

@@ -13,8 +13,11 @@ from stack.player.services import Services
 Row = dict[str, Any]
 
 
-async def latencies(services: Services) -> dict[str, Row]:
-    """Percentiles in milliseconds by what was measured; empty where nothing happened."""
+async def latencies(services: Services, *, since: float) -> dict[str, Row]:
+    """Percentiles in milliseconds by what was measured; empty where nothing happened.
+
+    `since` is real time, seconds since 1970: what was before is none of this play's.
+    """
     sent = await _moments(services, "partner-center", "direction=out")
     posts = await _moments(
         services, "autotask", "direction=in&method=POST&path=ContractServiceAdjustments"
@@ -22,7 +25,8 @@ async def latencies(services: Services) -> dict[str, Row]:
     reached = [
         (arrived - max(before)) * 1000
         for arrived in posts
-        if (before := [moment for moment in sent if moment <= arrived])
+        if arrived >= since
+        and (before := [moment for moment in sent if since <= moment <= arrived])
     ]
     return {"webhook_to_autotask_ms": percentiles(reached)} if reached else {}
 

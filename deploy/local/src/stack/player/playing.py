@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, time
 
 from shared.kernel.periods import start_of
 from shared.runtime.clock import write_instant
 from stack.player import psa_setup, service_setup
 from stack.player.acting import Actor
-from stack.player.collecting import Findings, collect, waiting
+from stack.player.collecting import Findings, before, collect
 from stack.player.names import Names
 from stack.player.provider_setup import add_provider_books, markets
 from stack.player.services import Addresses, Services
@@ -43,26 +43,29 @@ class Play:
     between_steps: Callable[[Step], object] | None = None  # fault tests hook in here
 
     async def run(self) -> Findings:
-        started = perf_counter()
-        before = await waiting(self.services)
+        started, started_at = perf_counter(), time()
+        earlier = await before(self.services)
         targets = await self._set_up()
         actor = Actor(self.services, self.files)
         for step in steps_of(self.plays):
             await self._take(step, actor)
         self.progress("collecting what came out")
-        findings = await collect(self.services, self.plays, targets, actor.outcomes, before=before)
+        findings = await collect(self.services, self.plays, targets, actor.outcomes, before=earlier)
+        findings.started_at = started_at
         findings.seconds = perf_counter() - started
         return findings
 
     async def _set_up(self) -> dict[str, psa_setup.Target]:
         self._move(min(start_of(names.story.starts) for names in self.plays))
         self.progress("setting up customers, contracts, prices and mappings")
-        await add_provider_books(self.services, self.plays)
+        # Contracts first, customers at the provider last: what is refused here leaves no licences
+        # behind that nobody bills.
+        await service_setup.set_up_billing(self.services, self.plays)
         targets = await psa_setup.set_up_psas(self.services, self.plays, self.addresses.simulators)
         await service_setup.set_up_payers(
             self.services, self.plays, self.addresses.http["payments"]
         )
-        await service_setup.set_up_billing(self.services, self.plays)
+        await add_provider_books(self.services, self.plays)
         await self.services.put_webhooks(copies=self.disorder.copies, hold=False)
         callback = f"{self.addresses.http['ingest']}/webhooks/partner-center"
         await self.services.post("ingest", "/v1/webhook-registrations", {"callback_url": callback})
@@ -111,5 +114,5 @@ def _sentence(step: Step) -> str:
             return f"{at:%Y-%m-%d %H:%M}  provider invoice {usage.invoice}, usage of {usage.month}"
         case SyncStep(at):
             return f"{at:%Y-%m-%d %H:%M}  daily look at the provider's audit records"
-        case InvoiceStep(_, day, contracts):
-            return f"{day}  invoice run: {', '.join(contracts)}"
+        case InvoiceStep(_, day, _):
+            return f"{day}  invoice run: {', '.join(step.contracts)}"

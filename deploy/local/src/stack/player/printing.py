@@ -7,20 +7,24 @@ from decimal import Decimal
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from stack.player.collecting import Findings, Row
 from stack.player.comparing import Difference
+from stack.player.tying import Tied
 
 LINES_SHOWN = 9
 
 
-def print_findings(console: Console, findings: Findings, latencies: dict[str, Row]) -> None:
+def print_findings(
+    console: Console, findings: Findings, tied: Sequence[Tied], latencies: dict[str, Row]
+) -> None:
     """Invoices with their lines, PSA contents, payments, and what waits."""
     for invoice in findings.invoices:
         console.print(_invoice_table(invoice))
-    if findings.psa:
-        console.print(_psa_table(findings))
+    if tied:
+        console.print(_psa_table(tied))
     if findings.payments:
         console.print(_payment_table(findings))
     console.print(_health(findings, latencies))
@@ -33,101 +37,95 @@ def print_verdict(console: Console, checked: int, differences: Sequence[Differen
         return
     console.print(f"[bold red]✗ {len(differences)} of {checked} checks differ:[/]")
     for difference in differences:
-        console.print(f"  [red]•[/] {difference}", markup=True, highlight=False)
+        console.print(f"  [red]•[/] {escape(str(difference))}")
+
+
+def _table(title: str, *columns: str) -> Table:
+    """Columns whose name ends in `>` hold figures: at the right, and never cut."""
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for name in columns:
+        figures = name.endswith(">")
+        table.add_column(
+            name.rstrip(">"),
+            justify="right" if figures else "left",
+            no_wrap=figures,
+            overflow="fold",
+        )
+    return table
 
 
 def _invoice_table(invoice: Row) -> Table:
     number = invoice["number"] or f"draft, {invoice['state']}"
     title = (
-        f"{number} · {invoice['contract']} · {invoice['invoice_date']} · {invoice['currency']}"
+        f"{number} · {invoice['contract_id']} · {invoice['invoice_date']} · {invoice['currency']}"
         + (" · paid" if invoice["state"] == "paid" else "")
     )
-    table = Table(title=title, title_justify="left", title_style="bold", pad_edge=False)
-    table.add_column("#", justify="right", style="dim")
-    table.add_column("line", overflow="fold", ratio=1)
-    for name in ("quantity", "net", "tax"):
-        table.add_column(name, justify="right", no_wrap=True)
     lines = invoice["lines"]
+    by_line = any(line["tax"] is not None for line in lines)
+    table = _table(title, "#>", "line", "quantity>", "net>", *(["tax>"] if by_line else []))
     shown = lines if len(lines) <= LINES_SHOWN else lines[: LINES_SHOWN - 1]
     for line in shown:
-        table.add_row(
-            str(line["number"]), line["description"], _plain(line["quantity"]),
-            _amount(line["net"]), _amount(line["tax"]),
-        )  # fmt: skip
+        figures = [_plain(line["quantity"]), _amount(line["net"])]
+        figures += [_amount(line["tax"])] if by_line else []
+        table.add_row(str(line["number"]), escape(line["description"]), *figures)
     if len(lines) > len(shown):
-        table.add_row("…", f"[dim]and {len(lines) - len(shown)} more lines[/]", "", "", "")
+        table.add_row("…", f"[dim]and {len(lines) - len(shown)} more lines[/]")
     table.add_section()
-    table.add_row("", "net, tax", "", _amount(invoice["net"]), _amount(invoice["tax"]))
-    table.add_row("", "[bold]total[/]", "", f"[bold]{_amount(invoice['total'])}[/]", "")
+    sums = [_amount(invoice["net"]), *([_amount(invoice["tax"])] if by_line else [])]
+    table.add_row("", "net, tax" if by_line else "net", "", *sums)
+    if invoice["tax"] is None:
+        hold = invoice.get("hold") or {}
+        table.add_row("", f"[yellow]no tax yet: {escape(str(hold.get('detail', 'not asked')))}[/]")
+        return table
+    if not by_line:
+        for tax in invoice["taxes"]:
+            name = f"{escape(tax['name'])}: {percent(tax['rate'])} of {_amount(tax['taxable'])}"
+            table.add_row("", name, "", _amount(tax["tax"]))
+    table.add_row("", "[bold]total[/]", "", f"[bold]{_amount(invoice['total'])}[/]")
     return table
 
 
-def _psa_table(findings: Findings) -> Table:
-    table = Table(title="What the PSAs hold", title_justify="left", title_style="bold")
-    for name in ("contract", "PSA", "invoice", "records"):
-        table.add_column(name)
-    table.add_column("held in the PSA", justify="right")
-    table.add_column("invoice net", justify="right")
-    table.add_column("")
-    for place in findings.psa:
-        for invoice in findings.invoices:
-            if (invoice["story"], invoice["contract"]) == (place["story"], place["contract"]):
-                table.add_row(*_psa_row(place, invoice))
-        if place.get("adjustments"):
-            units = ", ".join(f"{a['effective']} {a['units']:+d}" for a in place["adjustments"])
-            table.add_row(place["contract"], place["vendor"], "at once", units, "", "", "")
-    return table
-
-
-def _psa_row(place: Row, invoice: Row) -> list[str]:
-    records = place.get("additions") or place.get("charges") or []
-    mine = [r for r in records if r["invoice"] == invoice["number"]]
-    held = sum(
-        (
-            Decimal(r["extended"]) if "extended" in r
-            else Decimal(r["unit_price"]) * Decimal(r["quantity"])
-            for r in mine
-        ),
-        Decimal(0),
+def _psa_table(tied: Sequence[Tied]) -> Table:
+    table = _table(
+        "What the PSAs hold",
+        "contract", "PSA", "invoice", "records", "the PSA bills>", "invoiced>", ">",
     )  # fmt: skip
-    kind = "additions" if "additions" in place else "charges"
-    expected = sum(
-        (Decimal(x["net"]) for x in invoice["lines"] if kind == "additions" or not _is_licence(x)),
-        Decimal(0),
-    )
-    tick = "[green]✓[/]" if held == expected else "[red]✗[/]"
-    return [
-        place["contract"], place["vendor"], str(invoice["number"]), f"{len(mine)} {kind}",
-        f"{held:,.2f}", f"{expected:,.2f}", tick,
-    ]  # fmt: skip
-
-
-def _is_licence(line: Row) -> bool:
-    """Autotask gets licence changes as adjustments, not from the invoice."""
-    return line["kind"] in {"recurring", "proration"}
+    for row in tied:
+        tick = "[green]✓[/]" if row.agrees else "[red]✗[/]"
+        table.add_row(
+            row.contract, row.vendor, row.invoices, row.records,
+            _amount(row.held), _amount(row.invoiced), tick if row.comparable else "–",
+        )  # fmt: skip
+    return table
 
 
 def _payment_table(findings: Findings) -> Table:
-    table = Table(title="Payments", title_justify="left", title_style="bold")
     numbers = {i["invoice_id"]: i["number"] for i in findings.invoices}
-    for name in ("invoice", "customer", "state", "provider payment"):
-        table.add_column(name)
-    table.add_column("amount", justify="right")
+    table = _table("Payments", "invoice", "customer", "state", "provider payment", "amount>")
     for payment in findings.payments:
         table.add_row(
             numbers.get(payment["invoice_id"], payment["invoice_id"]),
-            payment["customer"],
+            payment["account_id"],
             payment["state"],
-            str(payment.get("provider_payment_id") or payment.get("reason") or ""),
+            escape(_payment(payment)),
             f"{_amount(payment['amount'])} {payment['currency']}",
         )
     return table
 
 
+def _payment(payment: Row) -> str:
+    """The provider's id, and why it came to nothing if it did."""
+    if payment["reason"] == "no_profile":
+        return "pays by transfer"
+    why = payment.get("decline_code") or payment.get("reason") or payment.get("problem")
+    told = [payment.get("provider_payment_id"), None if payment["state"] == "succeeded" else why]
+    return ", ".join(str(part) for part in told if part)
+
+
 def _health(findings: Findings, latencies: dict[str, Row]) -> Table:
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="dim")
-    table.add_column()
+    table.add_column(overflow="fold")
     rated = sum(int(f["rated"]["rated"]) for f in findings.usage_files)
     no_sale = sum(int(f["rated"]["not_billable"]) for f in findings.usage_files)
     held = sum(int(f["rated"]["held"]) for f in findings.usage_files)
@@ -140,15 +138,20 @@ def _health(findings: Findings, latencies: dict[str, Row]) -> Table:
     table.add_row("held", _count(findings.holds, "reason"))
     table.add_row("dead letters", str(len(findings.dead_letters)))
     table.add_row("refused by the provider", _refused(findings))
-    links = sum(int(v["links"]) for v in findings.audit.values())
-    intact = all(v["intact"] for v in findings.audit.values())
-    table.add_row(
-        "audit trail", f"{links:,} records, " + ("intact" if intact else "[red]broken[/]")
-    )
+    table.add_row("audit trail", _trails(findings))
     for name, row in latencies.items():
         what = name.removesuffix("_ms").replace("_", " ")
         table.add_row(what, f"p50 {row['p50']} ms, p99 {row['p99']} ms over {row['count']}")
     return table
+
+
+def _trails(findings: Findings) -> str:
+    """What this play added to the trails, and the state of the whole of them."""
+    links = sum(int(v["links"]) for v in findings.audit.values())
+    new = links - sum(int(v["links"]) for v in findings.audit_before.values())
+    intact = all(v["intact"] for v in findings.audit.values())
+    state = "intact" if intact else "[red]broken[/]"
+    return f"{new:,} records of this play; all {links:,} on this stack {state}"
 
 
 def _refused(findings: Findings) -> str:
@@ -166,7 +169,20 @@ def _count(rows: list[Row], name: str) -> str:
 
 
 def _amount(value: Any) -> str:
-    return "" if value is None else f"{Decimal(str(value)):,f}"
+    """Every digit that counts, and no zeros behind the cents."""
+    if value is None:
+        return ""
+    amount = Decimal(str(value))
+    text = f"{amount:,f}"
+    if "." in text[:-3]:
+        text = text.rstrip("0")
+        return text if "." in text[:-2] else f"{amount:,.2f}"
+    return text
+
+
+def percent(rate: Any) -> str:
+    """`0.08875` → `8.875 %`."""
+    return f"{_plain(Decimal(str(rate)) * 100)} %"
 
 
 def _plain(value: Any) -> str:

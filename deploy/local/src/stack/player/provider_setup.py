@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -12,20 +12,24 @@ from stack.story.format import Product
 
 LONG_AGO = "2020-01-01"
 
+PriceKey = tuple[str, ...]
+
 
 async def add_provider_books(services: Services, plays: Sequence[Names]) -> None:
     """Customers, subscriptions as of the start of each story, and the price sheet."""
     body = {
         "customers": [c for names in plays for c in _customers(names)],
         "subscriptions": [s for names in plays for s in _subscriptions(names)],
-        "price_sheet": [row for names in plays for row in _price_rows(names)],
+        "price_sheet": [row for names in plays for row in price_rows(names).values()],
     }
     await services.simulator("POST", "/partner-center/_control/additions", body)
 
 
 def markets(plays: Sequence[Names]) -> list[tuple[str, str]]:
     """The price sheets a story needs, as (market, currency)."""
-    found = {(row["market"], row["currency"]) for names in plays for row in _price_rows(names)}
+    found = {
+        (row["market"], row["currency"]) for names in plays for row in price_rows(names).values()
+    }
     return sorted(found)
 
 
@@ -66,27 +70,32 @@ def _subscriptions(names: Names) -> list[dict[str, Any]]:
     return rows
 
 
-def _price_rows(names: Names) -> list[dict[str, Any]]:
-    rows = []
-    for product in names.story.products.values():
+def price_rows(names: Names) -> dict[str, dict[str, Any]]:
+    """The rows of the provider's price sheet that a story needs, by product."""
+    rows = {}
+    for name, product in names.story.products.items():
         if product.cost is None or product.list is None or not product.on_price_sheet:
             continue
         product_id, sku_id = _sku(product)
-        rows.append(
-            {
-                "product_id": product_id,
-                "sku_id": sku_id,
-                "product_title": product.name,
-                "term": product.term,
-                "billing_plan": product.plan,
-                "unit_price": str(product.cost[0]),
-                "erp_price": str(product.list[0]),
-                "effective_from": LONG_AGO,
-                "market": "US" if product.cost[1] == "USD" else product.cost[1][:2],
-                "currency": product.cost[1],
-            }
-        )
+        rows[name] = {
+            "product_id": product_id,
+            "sku_id": sku_id,
+            "product_title": product.name,
+            "term": product.term,
+            "billing_plan": product.plan,
+            "unit_price": str(product.cost[0]),
+            "erp_price": str(product.list[0]),
+            "effective_from": LONG_AGO,
+            "market": "US" if product.cost[1] == "USD" else product.cost[1][:2],
+            "currency": product.cost[1],
+        }
     return rows
+
+
+def price_key(row: Mapping[str, Any]) -> PriceKey:
+    """What has one price: in a price sheet a product is a row per term and plan."""
+    names = ("market", "currency", "product_id", "sku_id", "term", "billing_plan")
+    return tuple(str(row[name]) for name in names)
 
 
 def _sku(product: Product) -> tuple[str, str]:

@@ -36,8 +36,8 @@ async def set_up_payers(services: Services, plays: Sequence[Names], payments_url
         return
     state = await services.simulator("GET", "/stripe/_control/state")
     for names, name, token in payers:
-        customer_id = f"cus_{names.own(name).replace('.', '')}"
-        method_id = f"pm_{names.own(name).replace('.', '')}"
+        customer_id = f"cus_{_stripe_id(names.own(name))}"
+        method_id = f"pm_{_stripe_id(names.own(name))}"
         state["customers"].append(
             {
                 "id": customer_id,
@@ -165,6 +165,11 @@ def _rule_id(names: Names, contract: str, rule: PriceRule) -> str:
     kind = _subject(names, rule)["kind"]
     subject = rule.product or rule.usage or rule.purchase or ""
     return _slug(f"{names.own(contract)}-{kind}-{rule.azure or ''}-{subject}")
+
+
+def _stripe_id(name: str) -> str:
+    """Letters, digits and `_`; different names stay different (`acme.2` is not `acme2`)."""
+    return re.sub(r"[^A-Za-z0-9]", lambda found: f"_{ord(found[0]):x}_", name)
 
 
 def _slug(text: str) -> str:

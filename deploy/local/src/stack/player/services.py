@@ -11,6 +11,8 @@ from shared.contracts.topics import SERVICES
 from shared.kernel.ids import derived_id
 from shared.runtime.http import READ_RETRY, HttpClient, OutcomeUnknown, Response, Unreachable
 
+Row = dict[str, Any]
+
 SCOPES = "billing:read billing:operate pricing:admin platform:admin"
 
 
@@ -80,7 +82,7 @@ class Services:
         """Pull a lever of a simulator. 4xx answers of story changes are the caller's to read."""
         answer = await self._simulators.request(method, path, json=body)
         if not answer.ok:
-            raise CallFailed(f"{method} {path}: {answer.status} {answer.text[:500]}")
+            raise CallFailed(f"the simulator answered {method} {path}: {_reason(answer)}")
         return answer.json() if answer.content else None
 
     async def put_webhooks(self, *, copies: int, hold: bool) -> None:
@@ -119,7 +121,7 @@ class Services:
             method, path, json=body, params=params, headers=headers, retry=READ_RETRY
         )
         if not answer.ok:
-            raise CallFailed(f"{service}: {method} {path} → {answer.status}: {answer.text[:600]}")
+            raise CallFailed(f"{service} answered {method} {path}: {_reason(answer)}")
         return answer.json() if answer.content else None
 
     async def _authorise(self) -> Mapping[str, str]:
@@ -130,6 +132,22 @@ class Services:
                 raise CallFailed(f"the issuer refused a token: {answer.text[:300]}")
             self._token = str(answer.json()["access_token"])
         return {"Authorization": f"Bearer {self._token}"}
+
+
+def _reason(answer: Response) -> str:
+    """What the answer says to a person."""
+    try:
+        told = answer.json()
+    except ValueError:
+        return f"{answer.status} {answer.text[:300]}"
+    if not isinstance(told, dict) or "detail" not in told:
+        return f"{answer.status} {answer.text[:300]}"
+    errors = "; ".join(
+        f"{error.get('pointer')}: {error.get('message')}"
+        for error in told.get("errors", ())
+        if isinstance(error, dict)
+    )
+    return f"{told['detail']}{f' ({errors})' if errors else ''} [{told.get('code')}]"
 
 
 async def all_activity(services: Services) -> dict[str, dict[str, Any] | None]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import IntEnum
+from itertools import zip_longest
 
 from shared.kernel.periods import start_of, utc_day
 from stack.player.names import Names
@@ -50,11 +51,19 @@ class SyncStep:
 
 @dataclass(frozen=True, slots=True)
 class InvoiceStep:
-    """Run the invoices of one date for the contracts that ask for it."""
+    """Run the invoices of one date for the contracts that ask for it.
+
+    Numbers follow the order of requests, not the order of whoever is ready first: of each seller
+    one contract is asked for at a time.
+    """
 
     at: datetime
     invoice_date: date
-    contracts: tuple[str, ...]
+    waves: tuple[tuple[str, ...], ...]  # each without two contracts of one seller
+
+    @property
+    def contracts(self) -> tuple[str, ...]:
+        return tuple(contract for wave in self.waves for contract in wave)
 
 
 Step = EventStep | UsageStep | SyncStep | InvoiceStep
@@ -72,15 +81,21 @@ def steps_of(plays: Sequence[Names]) -> list[Step]:
 
 
 def _invoice_steps(plays: Sequence[Names]) -> list[InvoiceStep]:
-    wanted: dict[date, list[str]] = {}
+    wanted: dict[date, dict[str, list[str]]] = {}  # contracts by date and seller
     for names in plays:
         for name, contract in names.story.contracts.items():
+            seller = names.own(names.story.customers[contract.customer].seller)
             for day in contract.invoices:
-                wanted.setdefault(day, []).append(names.own(name))
+                wanted.setdefault(day, {}).setdefault(seller, []).append(names.own(name))
     return [
-        InvoiceStep(start_of(day) + INVOICE_AT, day, tuple(contracts))
-        for day, contracts in sorted(wanted.items())
+        InvoiceStep(start_of(day) + INVOICE_AT, day, _waves(by_seller.values()))
+        for day, by_seller in sorted(wanted.items())
     ]
+
+
+def _waves(lists: Iterable[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+    """The first of every list, then the second of every list …"""
+    return tuple(tuple(name for name in row if name is not None) for row in zip_longest(*lists))
 
 
 def _sync_steps(steps: Iterable[Step]) -> list[SyncStep]:

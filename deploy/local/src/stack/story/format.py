@@ -1,7 +1,8 @@
 """The story format as types; docs/stories.md explains every field with an example.
 
 Everything here is what a person writes. Names (of customers, contracts, products …) are the story's
-own; `player.names` turns them into the ids that services and vendors see.
+own; `player.names` turns them into the ids that services and vendors see. What a single field
+cannot tell (names that lead nowhere, dates that do not fit) is checked in `story.checks`.
 """
 
 from __future__ import annotations
@@ -13,19 +14,30 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Discriminator, Field, StringConstraints, Tag, model_validator
 
-from shared.kernel.periods import utc_day
 from stack.story.expectations import Expect
-from stack.story.scalars import Currency, Instant, Name, Names, Percent, Priced, Share, Written, Yes
+from stack.story.scalars import (
+    Country,
+    Currency,
+    Instant,
+    Name,
+    Names,
+    Percent,
+    Prefix,
+    Priced,
+    Share,
+    Written,
+    Yes,
+)
 
 
 class Seller(Written):
     name: str
-    country: str
+    country: Country
     tax: Literal["per_line", "per_group"]
-    invoice_prefix: str
-    payment_terms_days: int = 30
+    invoice_prefix: Prefix
+    payment_terms_days: int = Field(default=30, ge=0, le=365)
 
 
 class TaxRate(Written):
@@ -75,7 +87,7 @@ class Subscription(Written):
 class Customer(Written):
     name: str
     seller: str
-    country: str
+    country: Country
     jurisdiction: str
     currency: Currency
     pays_by: PaysBy | None = None
@@ -115,6 +127,16 @@ class PriceRule(Written):
         if subject is None:
             raise ValueError(f"{given[0]} needs {needs}")
         return self
+
+
+def _form(value: object) -> str:
+    return "rule" if isinstance(value, dict | PriceRule) else "amount"
+
+
+# Told apart by their form, so that a mistake is reported once and not for each alternative.
+AmountOrRule = Annotated[
+    Annotated[PriceRule, Tag("rule")] | Annotated[Decimal, Tag("amount")], Discriminator(_form)
+]
 
 
 class Contract(Written):
@@ -210,7 +232,7 @@ class Event(Written):
     contract: str | None = None
     one_time: str | None = None  # product; with contract, price, quantity
     quantity: Decimal = Decimal(1)
-    price: Decimal | PriceRule | None = None
+    price: AmountOrRule | None = None
     refused: bool = False  # the provider must refuse it
 
     @property
@@ -251,56 +273,6 @@ class Story(Written):
     usage: list[Usage] = []
     events: list[Event] = []
     expect: Expect | None = None
-
-    @model_validator(mode="after")
-    def _names_resolve(self) -> Self:
-        for problem in _dangling(self):
-            raise ValueError(problem)
-        return self
-
-
-def _dangling(story: Story) -> list[str]:
-    """Names that are used and not defined, and times before the story starts."""
-    problems = []
-    for name, customer in story.customers.items():
-        if customer.seller not in story.sellers:
-            problems.append(f"customers.{name}: there is no seller {customer.seller}")
-        for sub, subscription in customer.subscriptions.items():
-            if subscription.product not in story.products:
-                problems.append(f"customers.{name}.{sub}: no product {subscription.product}")
-    for name, contract in story.contracts.items():
-        if contract.customer not in story.customers:
-            problems.append(f"contracts.{name}: there is no customer {contract.customer}")
-        problems += [
-            f"contracts.{name}: there is no product {rule.product}"
-            for rule in contract.prices
-            if rule.product is not None and rule.product not in story.products
-        ]
-    problems += [p for event in story.events for p in _dangling_event(story, event)]
-    for usage in story.usage:
-        customers = {line.customer for line in usage.lines}
-        customers |= {purchase.customer for purchase in usage.purchases}
-        if usage.focus is not None:
-            customers |= {*usage.focus.customers.values(), usage.focus.customer or ""} - {""}
-        problems += [
-            f"usage {usage.invoice}: there is no customer {customer}"
-            for customer in sorted(customers - set(story.customers))
-        ]
-    return problems
-
-
-def _dangling_event(story: Story, event: Event) -> list[str]:
-    problems = []
-    if utc_day(event.at) < story.starts:
-        problems.append(f"event {event.id}: happens before the story starts")
-    if event.contract is not None and event.contract not in story.contracts:
-        problems.append(f"event {event.id}: there is no contract {event.contract}")
-    if event.subscription is not None and event.subscription not in subscription_names(story):
-        problems.append(f"event {event.id}: there is no subscription {event.subscription}")
-    for product in (event.buy, event.one_time):
-        if product is not None and product not in story.products:
-            problems.append(f"event {event.id}: there is no product {product}")
-    return problems
 
 
 def subscription_names(story: Story) -> set[str]:

@@ -13,11 +13,39 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    StringConstraints,
 )
 
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,60}$")]
-Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+from shared.kernel.errors import Invalid
+from shared.kernel.money import exponent
+
+
+def _text(pattern: str, otherwise: str) -> AfterValidator:
+    """Text of a shape; anything else is answered with a sentence instead of the pattern."""
+
+    def check(value: str) -> str:
+        if re.fullmatch(pattern, value) is None:
+            raise ValueError(otherwise)
+        return value
+
+    return AfterValidator(check)
+
+
+Name = Annotated[
+    str,
+    _text(
+        r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}",
+        "a name has letters, digits, . _ and -, and begins with a letter or digit",
+    ),
+]
+Country = Annotated[str, _text(r"[A-Z]{2}", "write a country as two capital letters such as US")]
+Prefix = Annotated[
+    str,
+    _text(
+        r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,16}[A-Za-z_-])?(?<![0-9])",
+        "a prefix has up to 18 letters, digits, - and _, and does not end with a digit, "
+        "such as ACME-",
+    ),
+]
 
 
 def _percent(value: object) -> object:
@@ -28,9 +56,20 @@ def _percent(value: object) -> object:
     return Decimal(match[1]) / 100
 
 
+def _known_currency(value: str) -> str:
+    try:
+        exponent(value)
+    except Invalid as error:
+        raise ValueError(f"{value} is no currency; write an ISO 4217 code such as USD") from error
+    return value
+
+
 def _share(value: object) -> object:
     """`1/3` or `0.5` → Fraction, between 0 and 1."""
-    share = Fraction(str(value))
+    try:
+        share = Fraction(str(value))
+    except (ValueError, ZeroDivisionError) as error:
+        raise ValueError("write a share such as 1/3 or 0.5") from error
     if not 0 <= share <= 1:
         raise ValueError("a share lies between 0 and 1")
     return share
@@ -67,6 +106,7 @@ def _utc(value: datetime) -> datetime:
     return value
 
 
+Currency = Annotated[str, AfterValidator(_known_currency)]
 Yes = Annotated[Literal[True], BeforeValidator(_yes)]
 Percent = Annotated[Decimal, BeforeValidator(_percent)]
 Share = Annotated[Fraction, BeforeValidator(_share)]
