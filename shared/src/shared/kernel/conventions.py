@@ -92,14 +92,15 @@ class Convention:
 
     def _position(self, point: date) -> int:
         if self.unit == "second":
-            instant = point if isinstance(point, datetime) else self._midnight(point)
+            instant = point if isinstance(point, datetime) else self.midnight(point)
             return (instant - _EPOCH) // timedelta(seconds=1)
         day = self.day_of(point) if isinstance(point, datetime) else point
         if self.month_days is None:
             return day.toordinal()
         return self.month_days * (12 * day.year + day.month) + day.day
 
-    def _midnight(self, day: date) -> datetime:
+    def midnight(self, day: date) -> datetime:
+        """The instant at which a day begins in the zone."""
         return datetime(day.year, day.month, day.day, tzinfo=_zone(self.zone)).astimezone(UTC)
 
 

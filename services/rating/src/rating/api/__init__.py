@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from rating.api import charges, prices, usage
+from rating.api import charges, prices, simulations, usage
 from shared.runtime.postgres import Database
 
 
@@ -13,4 +13,5 @@ def router(database: Database) -> APIRouter:
     routes = APIRouter(prefix="/v1", tags=["rating"])
     for part in (prices, charges, usage):
         routes.include_router(part.router(database))
+    routes.include_router(simulations.router())
     return routes

@@ -61,7 +61,7 @@ class Terms:
         return conventions.parse(self.contract.convention)
 
     def price(self, state: State) -> UnitPrice:
-        return licence_price(self.book, self.contract, state.product, state.term_start)
+        return licence_price(self.book, self.contract, state.product, state.price_day)
 
 
 def licence_charges(terms: Terms, timeline: Timeline) -> Desired:
@@ -182,7 +182,7 @@ def _priced(terms: Terms, step: Step) -> Priced:
     before, after = step.before, step.after
     new = terms.price(after)
     single = Leg("", after, step.delta, new)
-    unchanged = (before.product, before.term_start) == (after.product, after.term_start)
+    unchanged = (before.product, before.price_day) == (after.product, after.price_day)
     if unchanged or before.quantity == 0:
         return Priced(None if before.quantity == 0 else new, new, (single,))
     old = terms.price(before)

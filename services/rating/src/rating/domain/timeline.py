@@ -28,6 +28,12 @@ class State:
     term_start: date
     term_end: date
     change_id: str | None
+    repriced_on: date | None = None  # only where a simulation lifts the protection of the term
+
+    @property
+    def price_day(self) -> date:
+        """The day whose prices hold."""
+        return self.repriced_on or self.term_start
 
     @property
     def term(self) -> tuple[date, date]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from rating.domain import revisions
 from rating.domain.usage_charges import PRODUCT_PREFIX, Bin, UsageSum, exact_sale, meter_costs
-from rating.handlers.figures import plain
+from rating.handlers.figures import licence_arithmetic, licence_exact, plain
 from rating.handlers.terms import usage_terms
 from rating.handlers.usage_lines import line_json
 from rating.store import charges, facts, usage, usage_files
@@ -72,14 +72,9 @@ async def _licence(reader: Reader, charge: ChargeRated) -> Json:
     changes = await facts.changes_by_id(reader, charge.source_ids)
     entries = await charges.entries_of_changes(reader, charge.source_ids)
     share = charge.proration
-    part = Fraction(share.days, share.cycle_days) if share else Fraction(1)
-    unit = charge.price.unit_price or Decimal(0)
-    exact = to_decimal(Fraction(charge.quantity) * Fraction(unit) * part)
-    text = f"{charge.quantity:f} × {unit:f}"
-    if share:
-        text += f" × {share.days}/{share.cycle_days}"
+    exact = licence_exact(charge)
     return {
-        "arithmetic": f"{text} = {exact:f} → {_rounded(charge)}",
+        "arithmetic": licence_arithmetic(charge),
         "proration": _proration(share) if share else None,
         "cost": _cost(charge),
         "sources": [_change(change) for change in changes],

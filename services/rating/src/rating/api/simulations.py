@@ -1,0 +1,24 @@
+"""Routes that compute and keep nothing: what would be charged, and what another premise changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from rating.api.simulation_bodies import SimulationBody
+from rating.api.simulation_results import simulated_charges
+from shared.runtime.web import Reads
+
+
+def router() -> APIRouter:
+    routes = APIRouter()
+
+    @routes.post("/simulations/charges", operation_id="simulations.charges")
+    async def simulate_charges(body: SimulationBody, caller: Reads) -> dict[str, Any]:
+        """The customer side of licence histories: charges by invoice, computed by the functions
+        that bill. With `instead`, the difference another price sheet, contract, term or rate would
+        make, per customer and line. Nothing is kept."""
+        return simulated_charges(body)
+
+    return routes

@@ -1,0 +1,31 @@
+"""Simulations over HTTP: the same figures, nothing kept, and refusals that say why."""
+
+from __future__ import annotations
+
+from support.in_process import InProcess
+from support.simulations import elm
+
+
+async def test_a_simulation_answers_and_keeps_nothing(rating: InProcess) -> None:
+    """Scenario 5's what-if by the API; afterwards there is no charge and no hold."""
+    body = elm(instead={"price_protection": False})
+
+    told = await rating.ok("POST", "/v1/simulations/charges", json=body)
+
+    assert [invoice["net"] for invoice in told["invoices"]] == ["1306.68", "1190.18", "1047.74"]
+    assert told["instead"]["difference"]["by_customer"] == [
+        {"customer_id": "elm", "currency": "AUD", "difference": "5.00"}
+    ]
+    assert (await rating.ok("GET", "/v1/charges?contract_id=ELM-1"))["data"] == []
+    assert (await rating.ok("GET", "/v1/holds"))["data"] == []
+
+
+async def test_an_unknown_convention_is_answered_with_the_reason(rating: InProcess) -> None:
+    """422 and the stable code, as for a real contract."""
+    body = elm()
+    body["customers"][0]["contract"]["convention"] = "rounded-factor/v1"
+
+    answer = await rating.http.request("POST", "/v1/simulations/charges", json=body)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "convention_unknown")
+    assert "loses money" in answer.json()["detail"]
