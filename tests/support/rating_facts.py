@@ -102,7 +102,7 @@ def change(
 
 def opening(change_id: str, quantity: int, **changes: Any) -> SubscriptionChanged:
     """The first sight of a subscription that was there before."""
-    facts = {"kind": ChangeKind.OPENING, "version": 1} | changes
+    facts: dict[str, Any] = {"kind": ChangeKind.OPENING, "version": 1} | changes
     effective = facts.pop("effective", "2026-04-01T00:00:00")
     return change(change_id, (0, quantity), effective, **facts)
 

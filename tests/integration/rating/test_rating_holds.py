@@ -270,6 +270,29 @@ async def test_a_late_change_corrects_closed_cycles(rating: InProcess) -> None:
     assert told["withdrawn"] is True
 
 
+async def test_an_explanation_of_what_was_billed_stays_when_the_charge_moves_on(
+    rating: InProcess,
+) -> None:
+    """By its revision; the current one stands beside it, and there is no fourth."""
+    run = cycle_closed(ALDER, "2026-05-01")
+    await tell(rating, [ALDER_SHEET, ALDER, opening("o", 40), run])
+    [charge] = (await current(rating)).values()
+    gone = change("e1", (40, 0), "2026-04-20T00:00:00", version=2, kind=ChangeKind.CANCELLED)
+    await tell(rating, [gone])
+    path = f"/v1/charges/{charge.charge_id}/explain"
+
+    billed = await rating.ok("GET", path, params={"revision": 1})
+    now = await rating.ok("GET", path)
+    unknown = await rating.http.get(path, params={"revision": 4})
+
+    assert billed["arithmetic"] == "40 × 22.55 = 902.00 USD"
+    assert billed["cost"]["arithmetic"] == "40 × 18.04 = 721.60 USD"
+    assert [check["name"] for check in billed["checks"] if not check["holds"]] == []
+    assert billed["latest"] == {"revision": 2, "amount": "0", "withdrawn": True}
+    assert (now["charge"]["revision"], now["withdrawn"]) == (2, True)
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "revision_unknown")
+
+
 async def test_a_price_change_inside_the_term(rating: InProcess) -> None:
     """Neither a dearer sheet nor a dearer rule touches the running term."""
     run = cycle_closed(ALDER, "2026-05-01")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
 from rating.api.paging import (
     Filter,
@@ -22,6 +22,8 @@ from rating.store.holds import OpenHold
 from shared.kernel.errors import NotFound
 from shared.runtime.postgres import Database
 from shared.runtime.web import CursorParam, Limit, Reads, encode_cursor, page
+
+Revision = Annotated[int | None, Query(ge=1, le=2**31 - 1)]
 
 
 def router(database: Database) -> APIRouter:
@@ -55,10 +57,11 @@ def _charges(routes: APIRouter, database: Database) -> None:
         return told[-1] | {"revisions": told}
 
     @routes.get("/charges/{charge_id}/explain", operation_id="charges.explain")
-    async def explain(charge_id: Named, caller: Reads) -> dict[str, Any]:
-        """Price, arithmetic, cost, source facts and checks of a charge, as one tree."""
+    async def explain(charge_id: Named, caller: Reads, revision: Revision = None) -> dict[str, Any]:
+        """Price, arithmetic, cost, source facts and checks of a charge, as one tree. An invoice
+        line names the revision it billed; without one it is the current revision."""
         async with database.read() as reader:
-            return await explaining.explain(reader, charge_id)
+            return await explaining.explain(reader, charge_id, revision)
 
     @routes.get("/charges/{charge_id}/usage-lines", operation_id="charges.usage-lines")
     async def usage_lines(

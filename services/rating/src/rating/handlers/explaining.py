@@ -14,7 +14,7 @@ from typing import Any
 
 from rating.domain import revisions
 from rating.domain.usage_charges import PRODUCT_PREFIX, Bin, UsageSum, exact_sale, meter_costs
-from rating.handlers.figures import licence_arithmetic, licence_exact, plain
+from rating.handlers.figures import licence_arithmetic, licence_exact, plain, then_rounded
 from rating.handlers.terms import usage_terms
 from rating.handlers.usage_lines import line_json
 from rating.store import charges, facts, usage, usage_files
@@ -24,7 +24,7 @@ from shared.contracts.invoicing import ContractChanged
 from shared.contracts.rating import ChargeKind, ChargeRated, ProrationBasis
 from shared.kernel import conventions
 from shared.kernel.errors import NotFound
-from shared.kernel.money import exponent, to_decimal
+from shared.kernel.money import EXACT, Rounding, exponent, round_to, to_decimal
 from shared.runtime.postgres import Reader
 
 LINES_SHOWN = 100
@@ -33,20 +33,25 @@ GROUPS_SHOWN = 20
 Json = dict[str, Any]
 
 
-async def explain(reader: Reader, charge_id: str) -> Json:
-    """The whole explanation of a charge's current revision.
+async def explain(reader: Reader, charge_id: str, revision: int | None = None) -> Json:
+    """The whole explanation of one revision of a charge, by default of the current one.
 
     Raises:
-        NotFound: `charge_unknown`.
+        NotFound: `charge_unknown`, `revision_unknown`.
     """
     history = await charges.revisions(reader, charge_id)
     if not history:
         raise NotFound("charge_unknown", f"there is no charge {charge_id}")
-    charge = history[-1].charge
+    latest = history[-1].charge
+    asked = latest.revision if revision is None else revision
+    charge = next((one.charge for one in history if one.charge.revision == asked), None)
+    if charge is None:
+        raise NotFound("revision_unknown", f"charge {charge_id} has no revision {asked}")
     rounding = conventions.parse((await _contract(reader, charge)).convention).rounding_text
     told: Json = {
         "charge": charge.model_dump(mode="json"),
         "withdrawn": revisions.is_withdrawn(charge),
+        "latest": _latest(latest),
         "revisions": [_revision(one) for one in history],
         "amount": {
             "exact": f"{charge.amount_exact:f}",
@@ -60,6 +65,8 @@ async def explain(reader: Reader, charge_id: str) -> Json:
     match charge.kind:
         case ChargeKind.RECURRING | ChargeKind.PRORATION:
             return told | await _licence(reader, charge)
+        case ChargeKind.USAGE | ChargeKind.MINIMUM if charge is not latest:
+            return told | await _replaced_usage(reader, charge)
         case ChargeKind.USAGE:
             return told | await _usage(reader, charge)
         case ChargeKind.MINIMUM:
@@ -99,9 +106,10 @@ async def _usage(reader: Reader, charge: ChargeRated) -> Json:
     basis = charge.usage
     lines = sum(one.lines for one in sums)
     parts = " + ".join(plain(to_decimal(exact_sale(terms, one))) for one in sums[:GROUPS_SHOWN])
-    more = " + …" if len(sums) > GROUPS_SHOWN else ""
+    parts += " + …" if len(sums) > GROUPS_SHOWN else ""
+    total = then_rounded(charge.amount_exact, charge)
     return {
-        "arithmetic": f"{parts}{more} = {plain(charge.amount_exact)} → {_rounded(charge)}",
+        "arithmetic": f"{parts} = {total}" if len(sums) > 1 else total,
         "usage": basis.model_dump(mode="json") if basis else None,
         "groups": [_group(one, to_decimal(exact_sale(terms, one))) for one in sums],
         "cost": _cost(charge) | {"meters": [_plain(asdict(cost)) for cost in costs]},
@@ -113,6 +121,20 @@ async def _usage(reader: Reader, charge: ChargeRated) -> Json:
             _check("Σ meter costs = cost", sum((c.cost for c in costs), Decimal(0)), charge.cost),
             _check("lines", lines, basis.lines if basis else 0),
         ],
+    }
+
+
+async def _replaced_usage(reader: Reader, charge: ChargeRated) -> Json:
+    """A revision before the current one. The lines behind it were replaced or priced anew, so what
+    is left of it are the figures that were published, and the files they came from."""
+    basis = charge.usage
+    files = charge.source_ids if charge.kind is ChargeKind.USAGE else ()
+    return {
+        "arithmetic": f"as rated then: {then_rounded(charge.amount_exact, charge)}",
+        "usage": basis.model_dump(mode="json") if basis else None,
+        "cost": _cost(charge),
+        "sources": [await _file(reader, file_id) for file_id in files],
+        "checks": [],
     }
 
 
@@ -146,8 +168,9 @@ async def _purchase(reader: Reader, charge: ChargeRated) -> Json:
     source: Json = {"kind": "provider_purchase", "purchase_id": charge.source_ids[0]}
     if purchase is not None:
         source |= purchase.model_dump(mode="json")
+    total = then_rounded(charge.amount_exact, charge)
     return {
-        "arithmetic": f"{charge.quantity:f} × {unit:f} → {_rounded(charge)}",
+        "arithmetic": f"{charge.quantity:f} × {unit:f} = {total}",
         "cost": _cost(charge),
         "sources": [source],
         "checks": [_check("quantity × unit price = exact amount", exact, charge.amount_exact)],
@@ -238,6 +261,14 @@ def _revision(one: Revision) -> Json:
     }
 
 
+def _latest(charge: ChargeRated) -> Json:
+    return {
+        "revision": charge.revision,
+        "amount": f"{charge.amount:f}",
+        "withdrawn": revisions.is_withdrawn(charge),
+    }
+
+
 def _rounded(charge: ChargeRated) -> str:
     return f"{charge.amount:f} {charge.currency}"
 
@@ -264,7 +295,25 @@ def _cost(charge: ChargeRated) -> Json:
         "amount": f"{charge.cost:f}",
         "currency": charge.cost_currency,
         "unit_cost": f"{unit:f}" if unit is not None else None,
+        "arithmetic": _cost_arithmetic(charge),
     }
+
+
+def _cost_arithmetic(charge: ChargeRated) -> str | None:
+    """How a licence's unit cost leads to its cost: the provider cuts the unit cost of a part of a
+    cycle and then multiplies. None where units and unit cost do not make up the cost."""
+    unit, places = charge.price.unit_cost, exponent(charge.cost_currency)
+    if unit is None:
+        return None
+    text = f"{plain(unit)}"
+    if charge.proration is not None:
+        cycle, part = charge.proration.cycle.period(), charge.service_period.period()
+        exact = Fraction(unit) * part.days / cycle.days
+        unit = round_to(exact, places, Rounding.DOWN)
+        text = f"({text} × {part.days}/{cycle.days}, cut to {unit:f})"
+    if EXACT.multiply(charge.quantity, unit) != charge.cost:
+        return None
+    return f"{plain(charge.quantity)} × {text} = {charge.cost:f} {charge.cost_currency}"
 
 
 def _proration(basis: ProrationBasis) -> Json:

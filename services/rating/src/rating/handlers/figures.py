@@ -28,4 +28,10 @@ def licence_arithmetic(charge: ChargeRated) -> str:
     text = f"{charge.quantity:f} × {charge.price.unit_price or Decimal(0):f}"
     if charge.proration:
         text += f" × {charge.proration.days}/{charge.proration.cycle_days}"
-    return f"{text} = {licence_exact(charge):f} → {charge.amount:f} {charge.currency}"
+    return f"{text} = {then_rounded(licence_exact(charge), charge)}"
+
+
+def then_rounded(exact: Decimal, charge: ChargeRated) -> str:
+    """`63.8916… → 63.89 USD`; one figure where nothing was rounded."""
+    rounded = f"{charge.amount:f} {charge.currency}"
+    return rounded if exact == charge.amount else f"{exact:f} → {rounded}"
