@@ -219,6 +219,7 @@ async def test_rows_of_one_key_are_numbered_in_commit_order(database: Database) 
     """The second writer of a key waits for the first to commit; other keys do not wait."""
     async with database.transaction() as first:
         await first.publish(event(1), id="first")
+        await first.finish()  # written, which is when its key is locked, and not yet committed
         second = asyncio.create_task(publish(database, 2))
         await publish(database, 1, "b")
         async with database.read() as reader, asyncio.timeout(10):

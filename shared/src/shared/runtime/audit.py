@@ -18,16 +18,21 @@ import orjson
 from pydantic import JsonValue
 
 from shared.contracts.audit import AuditRecorded, audit_event_class
-from shared.runtime.connection import Connection, Reader
+from shared.runtime.connection import Connection, Reader, json_text
 
 GENESIS = "0" * 64
 
 LOCK_HEAD = "SELECT seq, hash FROM audit_head FOR UPDATE"
-MOVE_HEAD = "UPDATE audit_head SET seq = $1, hash = $2"
-INSERT_LINK = """
+ADD_LINKS = """
+WITH moved AS (UPDATE audit_head SET seq = $1, hash = $2)
 INSERT INTO audit (seq, at, actor, action, object, before, after, reason,
                    correlation_id, causation_id, prev_hash, hash)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+SELECT seq, at, actor, action, object, before::jsonb, after::jsonb, reason,
+       correlation_id, causation_id, prev_hash, hash
+FROM unnest($3::bigint[], $4::timestamptz[], $5::text[], $6::text[], $7::text[],
+            $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[])
+    AS link (seq, at, actor, action, object, before, after, reason,
+             correlation_id, causation_id, prev_hash, hash)
 """
 READ_CHAIN = "SELECT * FROM audit WHERE seq > $1 ORDER BY seq LIMIT 1000"
 READ_HEAD = "SELECT seq, hash FROM audit_head"
@@ -52,23 +57,16 @@ ORDER BY seq LIMIT $5
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing that happened, before it becomes a link."""
+    """One thing that happened, with who and why, before it becomes a link."""
 
     action: str
     object: str
     before: JsonValue
     after: JsonValue
     reason: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """Who and why, common to all entries of a transaction."""
-
-    service: str
     at: datetime
     actor: str
-    correlation_id: str | None
+    correlation_id: str
     causation_id: str | None
 
 
@@ -86,10 +84,10 @@ class Verdict:
 
 
 async def append(
-    connection: Connection, entries: Sequence[Entry], context: Context
+    connection: Connection, entries: Sequence[Entry], *, service: str
 ) -> list[AuditRecorded]:
-    """Add links to the chain; returns them as events to publish."""
-    event_class = audit_event_class(context.service)
+    """Add links to the chain; returns them as events to publish, one per entry."""
+    event_class = audit_event_class(service)
     head = await connection.fetchrow(LOCK_HEAD)
     if head is None:
         raise RuntimeError("audit_head has no row: the schema was not migrated")
@@ -97,23 +95,19 @@ async def append(
     links = []
     for entry in entries:
         seq += 1
-        fields = _fields(seq, entry, context)
+        fields = _fields(seq, entry)
         digest = _digest(previous, fields)
-        links.append(
-            event_class(**fields, service=context.service, prev_hash=previous, hash=digest)
-        )
+        links.append(event_class(**fields, service=service, prev_hash=previous, hash=digest))
         previous = digest
-    await connection.executemany(
-        INSERT_LINK,
-        [
-            (
-                link.seq, link.at, link.actor, link.action, link.object, link.before, link.after,
-                link.reason, link.correlation_id, link.causation_id, link.prev_hash, link.hash,
-            )
-            for link in links
-        ],
-    )  # fmt: skip
-    await connection.execute(MOVE_HEAD, seq, previous)
+    rows = [
+        (
+            link.seq, link.at, link.actor, link.action, link.object, json_text(link.before),
+            json_text(link.after), link.reason, link.correlation_id, link.causation_id,
+            link.prev_hash, link.hash,
+        )
+        for link in links
+    ]  # fmt: skip
+    await connection.execute(ADD_LINKS, seq, previous, *zip(*rows, strict=True))
     return links
 
 
@@ -166,18 +160,18 @@ _HASHED = (
 )  # fmt: skip
 
 
-def _fields(seq: int, entry: Entry, context: Context) -> dict[str, Any]:
+def _fields(seq: int, entry: Entry) -> dict[str, Any]:
     return {
         "seq": seq,
-        "at": context.at,
-        "actor": context.actor,
+        "at": entry.at,
+        "actor": entry.actor,
         "action": entry.action,
         "object": entry.object,
         "before": _jsonable(entry.before),
         "after": _jsonable(entry.after),
         "reason": entry.reason,
-        "correlation_id": context.correlation_id,
-        "causation_id": context.causation_id,
+        "correlation_id": entry.correlation_id,
+        "causation_id": entry.causation_id,
     }
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
+import orjson
 from asyncpg.pool import PoolConnectionProxy
 
 Record = asyncpg.Record
@@ -13,6 +14,14 @@ if TYPE_CHECKING:  # generic in the stubs only
     Connection = asyncpg.Connection[Record] | PoolConnectionProxy[Record]
 else:
     Connection = asyncpg.Connection | PoolConnectionProxy
+
+
+def json_text(value: object) -> str | None:
+    """A value for a `text[]` that the statement casts to jsonb, element by element.
+
+    As `jsonb[]` a list among the values would be taken for a further dimension.
+    """
+    return None if value is None else orjson.dumps(value, default=str).decode()
 
 
 class Reader:

@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 POLL_MS = 200
 BACKLOG_MAX = 200  # records waiting in a partition's worker before the partition is paused
-COMMIT_EVERY_S = 0.1
+COMMIT_EVERY_S = 0.5  # what is not committed comes again, and the inbox knows it
 DEFECT_TRIES = 3
 TRANSIENT = Backoff(first_s=0.2, longest_s=30.0, total_s=600.0)
 
@@ -234,13 +234,25 @@ class Consumer:
     async def _in_transaction(
         self, tx: Transaction, message: Message, envelope: Envelope, event: Event
     ) -> Outcome:
-        if self._order_matters and await dead_letters.park_behind(tx, message, envelope):
-            return Outcome.PARKED
-        if not await inbox.first_time(tx, envelope):
-            telemetry.INBOX_DUPLICATES.inc()
-            return Outcome.DUPLICATE
+        refusal = await self._refusal(tx, message, envelope)
+        if refusal is not None:
+            return refusal
         await dispatch(self._handlers, event, tx)
         return Outcome.HANDLED
+
+    async def _refusal(
+        self, tx: Transaction, message: Message, envelope: Envelope
+    ) -> Outcome | None:
+        """Why the message is not to be handled now; None when it was claimed in the inbox."""
+        if self._order_matters:
+            if await inbox.first_and_free(tx, envelope, message.partition.topic):
+                return None
+            if await dead_letters.park_behind(tx, message, envelope):
+                return Outcome.PARKED
+        if await inbox.first_time(tx, envelope):
+            return None
+        telemetry.INBOX_DUPLICATES.inc()
+        return Outcome.DUPLICATE
 
     async def _bury(self, message: Message, envelope: Envelope | None, why: Failure) -> Outcome:
         async def bury() -> Outcome:

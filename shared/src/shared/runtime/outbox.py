@@ -1,9 +1,9 @@
 """The outbox: events commit with the state they describe and reach the bus afterwards, in key
 order.
 
-Appending takes a transaction-scoped advisory lock on the key, so rows of one key get their sequence
-in commit order. One relay per service publishes (an advisory lock elects it); it is woken in
-process after a commit, by a coalesced NOTIFY for rows of other replicas, and by a poll as the
+Appending takes a transaction-scoped advisory lock on each key, so rows of one key get their
+sequence in commit order. One relay per service publishes (an advisory lock elects it); it is woken
+in process after a commit, by a coalesced NOTIFY for rows of other replicas, and by a poll as the
 safety net. Rows are marked sent only after the broker has them and are kept so that a lost topic
 can be republished.
 """
@@ -22,7 +22,7 @@ import structlog
 from shared.contracts.envelope import Envelope
 from shared.kernel.errors import Invalid
 from shared.runtime import telemetry
-from shared.runtime.connection import Connection, Record
+from shared.runtime.connection import Connection, Record, json_text
 from shared.runtime.kafka import BusError, Producer
 
 log = structlog.get_logger()
@@ -38,10 +38,17 @@ NOTIFY_EVERY_S = 0.005
 CHANNEL = "tieout_outbox"
 RELAY_LOCK = 0x7E0CA7
 
-LOCK_KEY = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
+# The locks are taken in the order of `$1`, all of them before the first id is drawn.
 APPEND = """
+WITH locked AS MATERIALIZED (
+    SELECT count(pg_advisory_xact_lock(hashtextextended(place, 0)))
+    FROM unnest($1::text[]) AS place
+)
 INSERT INTO outbox (topic, key, event_id, headers, value)
-VALUES ($1, $2, $3, $4, $5)
+SELECT topic, key, event_id, headers::jsonb, value
+FROM locked, unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[])
+    WITH ORDINALITY AS row (topic, key, event_id, headers, value, number)
+ORDER BY number
 """
 UNSENT = """
 SELECT id, topic, key, headers, value FROM outbox
@@ -73,8 +80,8 @@ class Row:
     value: bytes | None
 
 
-async def append(connection: Connection, topic: str, envelope: Envelope, value: bytes) -> None:
-    """Add one message in the caller's transaction.
+def row_of(topic: str, envelope: Envelope, value: bytes) -> Row:
+    """A message as it will be stored.
 
     Raises:
         Invalid: `event_too_large` for what the broker would refuse (it would block the relay).
@@ -82,13 +89,23 @@ async def append(connection: Connection, topic: str, envelope: Envelope, value: 
     if len(value) > MAX_VALUE_BYTES:
         raise Invalid("event_too_large", f"{envelope.type}: {len(value)} bytes > {MAX_VALUE_BYTES}")
     headers = [[name, text.decode()] for name, text in envelope.headers()]
-    await append_row(connection, Row(topic, envelope.key, envelope.id, headers, value))
+    return Row(topic, envelope.key, envelope.id, headers, value)
 
 
-async def append_row(connection: Connection, row: Row) -> None:
-    """Add a message as it stands; rows of one key get their ids in commit order."""
-    await connection.execute(LOCK_KEY, f"{row.topic}/{row.key}")
-    await connection.execute(APPEND, row.topic, row.key, row.event_id, row.headers, row.value)
+async def append(connection: Connection, rows: Sequence[Row]) -> None:
+    """Add messages in the caller's transaction, in this order, with one statement.
+
+    Keys are locked in one order everywhere, so two transactions cannot wait for each other.
+    """
+    await connection.execute(
+        APPEND,
+        sorted({f"{row.topic}/{row.key}" for row in rows}),
+        [row.topic for row in rows],
+        [row.key for row in rows],
+        [row.event_id for row in rows],
+        [json_text(row.headers) for row in rows],
+        [row.value for row in rows],
+    )
 
 
 @dataclass(slots=True)

@@ -25,6 +25,7 @@ from shared.runtime.connection import Connection, Reader, Record
 __all__ = ["Commit", "Connection", "Database", "Reader", "Record", "Transaction", "schema_of"]
 
 Committed = Callable[["Commit"], None]
+OUTBOX_HELD_BYTES = 1_000_000
 
 
 class Commit:
@@ -62,6 +63,8 @@ class Transaction(Reader):
         self.commit = Commit()
         self._ordinal = 0
         self._audit: list[audit.Entry] = []
+        self._outbox: list[outbox.Row] = []
+        self._outbox_bytes = 0
 
     def new_id(self) -> str:
         """An id for an origin: a thing with no cause in the system."""
@@ -82,6 +85,7 @@ class Transaction(Reader):
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """Undo what happens inside, and only that, when it raises."""
+        await self._write_outbox()  # what is written later, inside, would be undone with it
         records, ordinal = len(self._audit), self._ordinal
         published, jobs = self.commit.published, set(self.commit.jobs)
         try:
@@ -89,6 +93,8 @@ class Transaction(Reader):
                 yield
         except BaseException:
             del self._audit[records:]
+            self._outbox.clear()
+            self._outbox_bytes = 0
             self._ordinal = ordinal
             self.commit.published, self.commit.jobs = published, jobs
             raise
@@ -98,32 +104,47 @@ class Transaction(Reader):
     ) -> str:
         """Put an event into the outbox. Returns its id.
 
+        Rows are written together when the transaction ends, or earlier where they are large.
         The id is derived from the cause, the type and how many events this cause published
         before; pass `id` where the fact itself has a better one.
         """
-        self.commit.published += 1
         if id is None:
-            origin = self.cause.id if self.cause else self.new_id()
-            id = derived_id(self.service, origin, event.TYPE, self._ordinal)
+            first = self.cause.id if self.cause else self.new_id()
+            id = derived_id(self.service, first, event.TYPE, self._ordinal)
             self._ordinal += 1
+        origin = (self.correlation_id, self.cause.id if self.cause else None)
+        await self._put(event, id, occurred_at or self.now, origin)
+        return id
+
+    async def _put(
+        self, event: Event, id: str, time: datetime, origin: tuple[str, str | None]
+    ) -> None:
+        correlation_id, causation_id = origin
         envelope = Envelope(
             id=id,
             source=f"/tieout/{self.service}",
             type=event.TYPE,
             subject=event.subject(),
-            time=occurred_at or self.now,
+            time=time,
             key=event.key(),
-            correlation_id=self.correlation_id,
-            causation_id=self.cause.id if self.cause else None,
+            correlation_id=correlation_id,
+            causation_id=causation_id,
             content_type=event.CONTENT_TYPE,
         )
-        await outbox.append(self._connection, event.TOPIC, envelope, event.encode())
-        return id
+        await self.forward(outbox.row_of(event.TOPIC, envelope, event.encode()))
 
     async def forward(self, row: outbox.Row) -> None:
         """Put a message that is not a new event (a dead letter's announcement) into the outbox."""
         self.commit.published += 1
-        await outbox.append_row(self._connection, row)
+        self._outbox.append(row)
+        self._outbox_bytes += len(row.value or b"")
+        if self._outbox_bytes > OUTBOX_HELD_BYTES or len(self._outbox) >= outbox.BATCH:
+            await self._write_outbox()
+
+    async def _write_outbox(self) -> None:
+        rows, self._outbox, self._outbox_bytes = self._outbox, [], 0
+        if rows:
+            await outbox.append(self._connection, rows)
 
     @contextmanager
     def caused_by(self, envelope: Envelope) -> Iterator[None]:
@@ -156,6 +177,10 @@ class Transaction(Reader):
                 before=before,
                 after=after,
                 reason=reason,
+                at=self.now,
+                actor=self.actor,
+                correlation_id=self.correlation_id,
+                causation_id=self.cause.id if self.cause else None,
             )
         )
 
@@ -165,21 +190,13 @@ class Transaction(Reader):
 
     async def finish(self) -> None:
         """Write what was collected; called by `Database.transaction` right before commit."""
-        if not self._audit:
-            return
-        links = await audit.append(
-            self._connection,
-            self._audit,
-            audit.Context(
-                service=self.service,
-                at=self.now,
-                actor=self.actor,
-                correlation_id=self.correlation_id,
-                causation_id=self.cause.id if self.cause else None,
-            ),
-        )
-        for link in links:
-            await self.publish(link, id=derived_id("audit", self.service, link.hash))
+        entries, self._audit = self._audit, []
+        if entries:
+            links = await audit.append(self._connection, entries, service=self.service)
+            for entry, link in zip(entries, links, strict=True):
+                id = derived_id("audit", self.service, link.hash)
+                await self._put(link, id, self.now, (entry.correlation_id, entry.causation_id))
+        await self._write_outbox()
 
 
 class Database:

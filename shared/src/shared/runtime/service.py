@@ -22,6 +22,7 @@ from typing import TypeVar
 import asyncpg
 import structlog
 import uvicorn
+import uvloop
 from fastapi import APIRouter, FastAPI
 
 from shared.kernel.clock import Clock
@@ -284,7 +285,7 @@ def main(settings_class: type[S], build: Callable[[S], Service]) -> None:
             migrate.upgrade(settings.database_url.get_secret_value(), package)
         else:
             require_issuer(settings)
-            asyncio.run(_run(build(settings), check_only=command == "check"))
+            uvloop.run(_run(build(settings), check_only=command == "check"))
     except SettingsError as error:
         print(error, file=sys.stderr)  # noqa: T201  # before logging exists, and for people
         sys.exit(EXIT_CONFIG)
