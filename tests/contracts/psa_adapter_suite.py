@@ -29,6 +29,7 @@ from psa_connector.domain.connection import Connection
 from psa_connector.domain.outcomes import Done, Write
 from psa_connector.domain.verdicts import judge
 from shared.runtime.retry import Backoff
+from shared.runtime.sealing import Sealer, new_key
 from support.psa_world import CREDENTIALS, Simulators
 
 FAST = Timing(
@@ -50,12 +51,16 @@ class Bench:
 
     @asynccontextmanager
     async def client(self, **credentials: str) -> AsyncIterator[PsaClient]:
-        clients = Clients(FAST)
+        sealer = Sealer([new_key()])
+        clients = Clients(FAST, sealer)
         connection = Connection(
             id="bench",
             vendor=self.vendor,
             base_url=f"{self.vendors.url}/{self.vendor}",
-            credentials=CREDENTIALS[self.vendor] | credentials,
+            credentials={
+                name: sealer.seal(secret)
+                for name, secret in (CREDENTIALS[self.vendor] | credentials).items()
+            },
             settings={},
             version=1,
         )

@@ -18,6 +18,7 @@ from psa_connector.main import assemble
 from psa_connector.settings import PsaConnectorSettings
 from shared.kernel.clock import FrozenClock
 from shared.runtime.postgres import Database
+from shared.runtime.sealing import new_key
 from simulators.app import create_app
 from simulators.exact_json import dumps, loads
 from simulators.frame import World
@@ -27,8 +28,10 @@ from support.psa_facts import ANNUAL, E3, E5, MONTHLY
 VENDORS = ("connectwise", "autotask")
 NOW = datetime(2026, 5, 1, 6, tzinfo=UTC)
 AGREEMENT, CONTRACT = "7001", "29"
+KEY = new_key()
 # Short enough to wait for, long enough for a busy machine.
 QUICK: dict[str, Any] = {
+    "psa_connector_credentials_keys": KEY,
     "psa_connector_settle_s": 1.0,
     "psa_connector_look_again_s": 0.2,
     "psa_connector_vendor_hosts": "127.0.0.1",  # the simulators

@@ -7,10 +7,14 @@ from typing import Any
 import pytest
 
 from psa_connector.api.connections import require_allowed
+from shared.kernel.clock import FrozenClock
 from shared.kernel.errors import Invalid
+from shared.runtime.sealing import new_key
+from support.harness import opened
 from support.in_process import in_process
 from support.psa_facts import alder_may, change
-from support.psa_world import CREDENTIALS, PsaWorld
+from support.psa_world import CREDENTIALS, NOW, PsaWorld, Replica
+from support.servers import ServiceDatabase
 
 HOSTS = ("myconnectwise.net", "autotask.net", "127.0.0.1")
 
@@ -236,3 +240,29 @@ async def test_moving_to_another_connection_and_back_delivers_once_g2(world: Psa
     confirmed = await world.intents(state="confirmed")
     assert [row["connection_id"] for row in confirmed] == ["connectwise"] * 5
     assert len(await world.vendors.additions()) == 5
+
+
+async def test_credentials_are_stored_sealed_g8(world: PsaWorld, made: ServiceDatabase) -> None:
+    """Who reads the table, or a backup of it, cannot use them."""
+    await world.connect("connectwise")
+
+    async with (
+        opened(made.app_dsn, "psa-connector", clock=FrozenClock(NOW)) as database,
+        database.read() as reader,
+    ):
+        stored = await reader.fetchval("SELECT credentials::text FROM connection")
+
+    assert all(f'"{name}"' in stored for name in CREDENTIALS["connectwise"])
+    assert not [secret for secret in CREDENTIALS["connectwise"].values() if secret in stored]
+
+
+async def test_a_key_that_is_gone_stops_the_connection_with_words(replica: Replica) -> None:
+    """Putting the connection again is what helps, and it says so."""
+    async with replica() as before:
+        await before.alder()
+    async with replica(psa_connector_credentials_keys=new_key()) as world:
+        await world.deliver(alder_may())
+        assert await world.holds() == [("credentials_refused", "connection/connectwise")]
+
+        await world.connect("connectwise")
+        await world.until_states(*["confirmed"] * len(await world.states()))

@@ -6,8 +6,13 @@ import pytest
 from pydantic import ValidationError
 
 from psa_connector.settings import PsaConnectorSettings
+from shared.runtime.sealing import new_key
 
-NEEDED = {"DATABASE_URL": "postgresql://x/y", "KAFKA_BOOTSTRAP_SERVERS": "unused"}
+NEEDED = {
+    "DATABASE_URL": "postgresql://x/y",
+    "KAFKA_BOOTSTRAP_SERVERS": "unused",
+    "psa_connector_credentials_keys": new_key(),
+}
 
 
 def test_a_lease_outlives_its_requests() -> None:
@@ -26,3 +31,10 @@ def test_the_environment_has_the_services_prefix(monkeypatch: pytest.MonkeyPatch
     assert settings.psa_connector_writers_per_connection == 3
     assert PsaConnectorSettings(**NEEDED).psa_connector_writers == 4  # type: ignore[arg-type]  # aliases
     assert PsaConnectorSettings(**NEEDED).http_port == 47014  # type: ignore[arg-type]  # aliases
+
+
+@pytest.mark.parametrize("keys", ["", " , ", "secret", f"{new_key()},short"])
+def test_credentials_are_stored_under_real_keys(keys: str) -> None:
+    """A passphrase is no key; neither is none."""
+    with pytest.raises(ValidationError, match="credentials_keys"):
+        PsaConnectorSettings.model_validate(NEEDED | {"psa_connector_credentials_keys": keys})

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from shared.contracts.topics import SERVICES
 from shared.runtime.postgres import schema_of
+from shared.runtime.sealing import new_key
 from stack.children import Child
 from stack.home import Home
 from stack.keyring import Keyring
@@ -45,7 +46,10 @@ BY_SERVICE: Mapping[str, Mapping[str, str]] = {
         "TIEOUT_INGEST_ALLOW_HTTP": "true",
         "TIEOUT_INGEST_DAILY_SYNC": "false",  # stories say when the provider is looked at
     },
-    "psa-connector": {"TIEOUT_PSA_CONNECTOR_VENDOR_HOSTS": "127.0.0.1"},
+    "psa-connector": {
+        "TIEOUT_PSA_CONNECTOR_VENDOR_HOSTS": "127.0.0.1",
+        "TIEOUT_PSA_CONNECTOR_CREDENTIALS_KEYS": "{psa_credentials_key}",
+    },
     "payments": {
         "TIEOUT_PAYMENTS_STRIPE_URL": "{simulators}/stripe",
         "TIEOUT_PAYMENTS_STRIPE_API_KEY": "{stripe_api_key}",
@@ -100,6 +104,7 @@ class Deployment:
             "provider_tenant_id": PROVIDER_TENANT_ID,
             "provider_client_id": PROVIDER_CLIENT_ID,
             "provider_client_secret": self.keyring.get("provider-client-secret"),
+            "psa_credentials_key": self.keyring.get("psa-credentials-key", make=new_key),
             "stripe_api_key": self.keyring.get("stripe-api-key", prefix="sk_test_"),
             "stripe_webhook_secret": self.keyring.get("stripe-webhook-secret", prefix="whsec_"),
         }

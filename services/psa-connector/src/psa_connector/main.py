@@ -28,7 +28,7 @@ def build(settings: PsaConnectorSettings) -> Service:
 
 def assemble(settings: PsaConnectorSettings, database: Database, clock: Clock) -> Service:
     """The service around a database and a clock of the caller's choice."""
-    clients = Clients(settings.timing)
+    clients = Clients(settings.timing, settings.sealer)
     return Service(
         name="psa-connector",
         settings=settings,
@@ -42,6 +42,6 @@ def assemble(settings: PsaConnectorSettings, database: Database, clock: Clock) -
             writers=settings.psa_connector_writers,
             timeout_s=settings.psa_connector_request_timeout_s,
         ),
-        routers=[router(database, settings.vendor_hosts)],
+        routers=[router(database, settings.vendor_hosts, settings.sealer)],
         closing=[clients.close],
     )

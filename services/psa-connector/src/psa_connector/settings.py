@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from psa_connector.clients.psa import Timing
 from psa_connector.store.queue import Pace
+from shared.runtime.sealing import Sealer
 from shared.runtime.settings import ServiceSettings
 
 
 class PsaConnectorSettings(ServiceSettings):
     """Environment: `TIEOUT_PSA_CONNECTOR_…` beside what every service has."""
 
+    # Fernet keys, comma-separated, that PSA credentials are stored under; the first one seals.
+    psa_connector_credentials_keys: SecretStr
     psa_connector_writers: int = Field(default=6, ge=1, le=32)  # targets at once, this process
     psa_connector_writers_per_connection: int = Field(default=3, ge=1, le=32)  # of all replicas
     psa_connector_request_timeout_s: float = Field(default=8.0, gt=0)
@@ -30,6 +33,19 @@ class PsaConnectorSettings(ServiceSettings):
         if self.psa_connector_lease_s < 2 * self.psa_connector_request_timeout_s:
             raise ValueError("psa_connector_lease_s must be twice psa_connector_request_timeout_s")
         return self
+
+    @model_validator(mode="after")
+    def _keys_are_keys(self) -> Self:
+        try:
+            _ = self.sealer
+        except ValueError as error:
+            raise ValueError(f"psa_connector_credentials_keys: {error}") from error
+        return self
+
+    @property
+    def sealer(self) -> Sealer:
+        listed = self.psa_connector_credentials_keys.get_secret_value().split(",")
+        return Sealer([key.strip() for key in listed if key.strip()])
 
     @property
     def pace(self) -> Pace:

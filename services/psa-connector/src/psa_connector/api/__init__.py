@@ -8,12 +8,13 @@ from fastapi import APIRouter
 
 from psa_connector.api import connections, intents, mappings
 from shared.runtime.postgres import Database
+from shared.runtime.sealing import Sealer
 
 
-def router(database: Database, vendor_hosts: Sequence[str]) -> APIRouter:
+def router(database: Database, vendor_hosts: Sequence[str], sealer: Sealer) -> APIRouter:
     """Routes under /v1."""
     routes = APIRouter(prefix="/v1", tags=["psa"])
-    connections.add_routes(routes, database, tuple(vendor_hosts))
+    connections.add_routes(routes, database, tuple(vendor_hosts), sealer)
     mappings.add_routes(routes, database)
     intents.add_routes(routes, database)
     return routes

@@ -13,6 +13,7 @@ from psa_connector.handlers import mapping
 from psa_connector.store import connections
 from shared.kernel.errors import Invalid, NotFound
 from shared.runtime.postgres import Database
+from shared.runtime.sealing import Sealer
 from shared.runtime.web import (
     Administers,
     CursorParam,
@@ -80,7 +81,9 @@ class ConnectionRow(BaseModel):
     version: int
 
 
-def add_routes(routes: APIRouter, database: Database, vendor_hosts: tuple[str, ...]) -> None:
+def add_routes(
+    routes: APIRouter, database: Database, vendor_hosts: tuple[str, ...], sealer: Sealer
+) -> None:
     @routes.put("/connections/{connection_id}", operation_id="connections.put")
     async def put(
         connection_id: ConnectionId, body: ConnectionBody, caller: Administers
@@ -93,7 +96,7 @@ def add_routes(routes: APIRouter, database: Database, vendor_hosts: tuple[str, .
             id=connection_id,
             vendor=body.vendor,
             base_url=body.base_url,
-            credentials={k: v.get_secret_value() for k, v in body.credentials.items()},
+            credentials={k: sealer.seal(v.get_secret_value()) for k, v in body.credentials.items()},
             settings=body.settings.model_dump(mode="json", exclude_none=True),
             version=0,
         )

@@ -10,12 +10,12 @@ from psa_connector.domain.additions import AdditionRules, TaxBy, ZeroLines
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """One PSA tenant and how to talk to it. Credentials never print."""
+    """One PSA tenant and how to talk to it. Credentials are sealed, and never print."""
 
     id: str
     vendor: str
     base_url: str
-    credentials: Mapping[str, str] = field(repr=False)
+    credentials: Mapping[str, str] = field(repr=False)  # sealed values by name
     settings: Mapping[str, str | int | bool | None]
     version: int
 

@@ -74,23 +74,21 @@ class Sender:
         if claimed is None:
             return False
         held, lease_ends = claimed
-        client = self._clients.of(held.connection)
-        leave_by = lease_ends - self._timeout_s - MARGIN_S
-        attempt = Attempt(held, client, leave_by, self._look_again_s)
-        outcome = await self._outcome(attempt)
+        outcome = await self._outcome(held, lease_ends - self._timeout_s - MARGIN_S)
         async with self._database.transaction(cause=held.cause) as tx:
             await delivering.settle(tx, held, outcome)
         return True
 
-    async def _outcome(self, attempt: Attempt) -> Outcome:
+    async def _outcome(self, held: Claim, leave_by: float) -> Outcome:
         try:
-            return await self._deliver(attempt)
+            client = self._clients.of(held.connection)
+            return await self._deliver(Attempt(held, client, leave_by, self._look_again_s))
         except PsaError as error:
-            return after_error(attempt.held, error, look_again_s=self._look_again_s)
+            return after_error(held, error, look_again_s=self._look_again_s)
         except Exception as defect:  # the last place that knows the intent: it must not spin
-            log.exception("psa.defect", intent_id=attempt.held.intent.id)
+            log.exception("psa.defect", intent_id=held.intent.id)
             ours = Unavailable(_our_defect(defect))
-            return after_error(attempt.held, ours, look_again_s=self._look_again_s)
+            return after_error(held, ours, look_again_s=self._look_again_s)
 
     async def _deliver(self, attempt: Attempt) -> Outcome:
         held, client = attempt.held, attempt.client

@@ -14,7 +14,7 @@ CREATE TABLE connection (
     id            text PRIMARY KEY,
     vendor        text NOT NULL,
     base_url      text NOT NULL,
-    credentials   jsonb NOT NULL,           -- never leaves this table but towards the vendor
+    credentials   jsonb NOT NULL,           -- sealed values by name
     settings      jsonb NOT NULL,
     version       integer NOT NULL,
     changed_at    timestamptz NOT NULL,

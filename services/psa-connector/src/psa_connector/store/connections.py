@@ -1,4 +1,4 @@
-"""Connections to PSAs. Credentials are read here by whoever talks to the vendor, by nobody else."""
+"""Connections to PSAs. Credentials are stored sealed; who talks to the vendor opens them."""
 
 from __future__ import annotations
 
