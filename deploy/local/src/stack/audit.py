@@ -6,10 +6,10 @@ import asyncio
 from typing import Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from shared.contracts.topics import SERVICES
+from stack import output
 from stack.errors import StackError
 from stack.player.services import CallFailed
 from stack.running import require_running, services_of
@@ -32,7 +32,7 @@ def verify() -> None:
     for service, verdict in verdicts.items():
         text = "[green]intact[/]" if verdict["intact"] else f"[red]{verdict['reason']}[/]"
         table.add_row(service, f"{verdict['links']:,}", text)
-    Console().print(table)
+    output.console().print(table)
     if not all(verdict["intact"] for verdict in verdicts.values()):
         raise typer.Exit(EXIT_BROKEN)
 

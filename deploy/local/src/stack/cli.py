@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
-from rich.console import Console
 from typer.core import TyperGroup
 
-from stack import audit, demo, explain, lifecycle, play
+from stack import audit, demo, explain, lifecycle, output, play
 from stack.errors import UNAVAILABLE, StackError
 
-_errors = Console(stderr=True, highlight=False)
+_errors = output.console(stderr=True)
 
 
 class _Sentences(TyperGroup):
@@ -29,6 +31,24 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tieout {version('tieout-stack')}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=_version, is_eager=True, help="say which this is")
+]
+
+
+@app.callback()
+def tieout(version: Version = False) -> None:
+    """Tieout, the whole system on this machine."""
+
+
 app.command()(lifecycle.up)
 app.command()(lifecycle.down)
 app.command("status")(lifecycle.show_status)

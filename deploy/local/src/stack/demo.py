@@ -40,23 +40,28 @@ def demo(report: ReportFile = None, keep: KeepRunning = True) -> None:
     scripts = load([STORIES / f"{name}.yaml" for name in SHOWN])
     played = asyncio.run(play_on_running_stack(scripts, console))
     show(console, played, report)
-    _explain_some(console, played)
+    problems = _explain_some(console, played)
     _say_what_next(console, played, keep)
     if not keep:
         lifecycle.down()
-    if played.differences:
+    if played.differences or problems:
         raise typer.Exit(EXIT_DIFFERENT)
 
 
-def _explain_some(console: Console, played: Played) -> None:
-    """One licence line down to its webhook, one usage line down to its rows."""
+def _explain_some(console: Console, played: Played) -> list[str]:
+    """One licence line down to its webhook, one usage line down to its rows; what does not add
+    up."""
+    problems: list[str] = []
     output.heading("where two of these figures come from", to=console)
     for story, index in EXPLAINED:
         invoice = next((i for i in played.findings.invoices if i["story"] == story), None)
         if invoice is None or invoice["number"] is None or len(invoice["lines"]) <= index:
             continue
         line = invoice["lines"][index]["number"]
-        console.print(asyncio.run(explained(invoice["number"], line)))
+        told = asyncio.run(explained(invoice["number"], line))
+        console.print(told.tree)
+        problems += told.problems
+    return problems
 
 
 def _say_what_next(console: Console, played: Played, keep: bool) -> None:

@@ -9,18 +9,17 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from shared.contracts.topics import SERVICES
-from stack import control, jars, status
+from stack import control, jars, output, status
 from stack.broker import jar_directory
 from stack.errors import StackError
 from stack.home import Home
 from stack.ports import Ports
 from stack.state import is_running, read_state
 
-console = Console(highlight=False)
+console = output.console()
 _TAIL_LINES = 100
 _FOLLOW_S = 0.25
 

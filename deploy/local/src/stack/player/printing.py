@@ -22,7 +22,7 @@ def print_findings(
 ) -> None:
     """Invoices with their lines, PSA contents, payments, and what waits."""
     for invoice in findings.invoices:
-        console.print(_invoice_table(invoice))
+        console.print(invoice_table(invoice))
     if tied:
         console.print(_psa_table(tied))
     if findings.payments:
@@ -54,7 +54,8 @@ def _table(title: str, *columns: str) -> Table:
     return table
 
 
-def _invoice_table(invoice: Row) -> Table:
+def invoice_table(invoice: Row, *, most: int | None = LINES_SHOWN) -> Table:
+    """An invoice with at most so many lines, its taxes and its total."""
     number = invoice["number"] or f"draft, {invoice['state']}"
     title = (
         f"{number} · {invoice['contract_id']} · {invoice['invoice_date']} · {invoice['currency']}"
@@ -63,7 +64,7 @@ def _invoice_table(invoice: Row) -> Table:
     lines = invoice["lines"]
     by_line = any(line["tax"] is not None for line in lines)
     table = _table(title, "#>", "line", "quantity>", "net>", *(["tax>"] if by_line else []))
-    shown = lines if len(lines) <= LINES_SHOWN else lines[: LINES_SHOWN - 1]
+    shown = lines if most is None or len(lines) <= most else lines[: most - 1]
     for line in shown:
         figures = [_plain(line["quantity"]), _amount(line["net"])]
         figures += [_amount(line["tax"])] if by_line else []
@@ -107,13 +108,13 @@ def _payment_table(findings: Findings) -> Table:
             numbers.get(payment["invoice_id"], payment["invoice_id"]),
             payment["account_id"],
             payment["state"],
-            escape(_payment(payment)),
+            escape(how_paid(payment)),
             f"{_amount(payment['amount'])} {payment['currency']}",
         )
     return table
 
 
-def _payment(payment: Row) -> str:
+def how_paid(payment: Row) -> str:
     """The provider's id, and why it came to nothing if it did."""
     if payment["reason"] == "no_profile":
         return "pays by transfer"
