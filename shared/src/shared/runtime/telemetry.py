@@ -40,6 +40,9 @@ PROVIDER_DURATION = Histogram(
     ["provider", "method", "outcome"],
 )
 JOB_FAILURES = Counter("tieout_job_failures_total", "Steps of a job that raised", ["job"])
+REFUSALS_UNRECORDED = Counter(
+    "tieout_refusals_unrecorded_total", "Refused webhooks that a flood kept off the audit trail"
+)
 AUDIT_VERIFIED = Gauge(
     "tieout_audit_chain_verified_timestamp_seconds", "When the audit chain was last found intact"
 )

@@ -9,10 +9,11 @@ from fastapi.responses import JSONResponse
 
 from ingest.clients.certificates import Certificates, CertificateUnavailable
 from ingest.domain.signature import HeaderMissing
-from ingest.handlers.receiving import QUARANTINED, Received, receive
+from ingest.handlers.receiving import QUARANTINED, Received, Reception, receive
 from shared.kernel.errors import Invalid
 from shared.runtime.postgres import Database
 from shared.runtime.problems import problem
+from shared.runtime.refusals import Refusals
 
 MAX_BODY_BYTES = 256 * 1024
 RETRY_AFTER_S = 5
@@ -20,6 +21,7 @@ RETRY_AFTER_S = 5
 
 def router(database: Database, certificates: Certificates) -> APIRouter:
     routes = APIRouter(tags=["webhooks"])
+    reception = Reception(database, certificates, Refusals())
 
     @routes.post(
         "/webhooks/partner-center",
@@ -48,7 +50,7 @@ def router(database: Database, certificates: Certificates) -> APIRouter:
             detail = f"a notification has at most {MAX_BODY_BYTES} bytes"
             return problem(request, 413, "body_too_large", detail)
         try:
-            received = await receive(database, certificates, request.headers, body)
+            received = await receive(reception, request.headers, body)
         except Invalid as refusal:
             status = 400 if isinstance(refusal, HeaderMissing) else 401
             return problem(request, status, refusal.code, refusal.detail)

@@ -16,6 +16,7 @@ from ingest.store.quarantine import Quarantined
 from shared.kernel.errors import Invalid
 from shared.kernel.ids import derived_id, sha256_hex
 from shared.runtime.postgres import Database
+from shared.runtime.refusals import Refusals
 
 ACCEPTED, REPEATED, QUARANTINED = "accepted", "repeated", "quarantined"
 
@@ -29,31 +30,46 @@ class Received:
     reason: str | None = None
 
 
-async def receive(
-    database: Database, certificates: Certificates, headers: Mapping[str, str], body: bytes
-) -> Received:
+@dataclass(frozen=True, slots=True)
+class Reception:
+    """What it takes to receive."""
+
+    database: Database
+    certificates: Certificates
+    refusals: Refusals
+
+
+async def receive(reception: Reception, headers: Mapping[str, str], body: bytes) -> Received:
     """Prove and store one delivery.
 
     Raises:
-        Invalid: it is not the provider's; the refusal is on the audit trail.
+        Invalid: it is not the provider's; the refusal is on the audit trail, or counted there.
         CertificateUnavailable: nothing is proven either way; the provider will send it again.
     """
     try:
-        await certificates.verify(read_signature_headers(headers), body)
+        await reception.certificates.verify(read_signature_headers(headers), body)
     except Invalid as refusal:
-        async with database.transaction(actor="anonymous") as tx:
-            await tx.record(
-                "webhook.refused",
-                f"webhook/{sha256_hex(body)[:32]}",
-                after={"bytes": len(body)},
-                reason=f"{refusal.code}: {refusal.detail}"[:500],
-            )
+        await _record(reception, refusal, body)
         raise
+    database = reception.database
     try:
         notification = read_notification(body)
     except Invalid as unusable:
         return await _quarantine(database, body, unusable)
     return await _keep(database, notification, body)
+
+
+async def _record(reception: Reception, refusal: Invalid, body: bytes) -> None:
+    unrecorded = reception.refusals.admit()
+    if unrecorded is None:
+        return
+    async with reception.database.transaction(actor="anonymous") as tx:
+        await tx.record(
+            "webhook.refused",
+            f"webhook/{sha256_hex(body)[:32]}",
+            after={"bytes": len(body), "unrecorded_before": unrecorded},
+            reason=f"{refusal.code}: {refusal.detail}"[:500],
+        )
 
 
 async def _keep(database: Database, notification: Notification, body: bytes) -> Received:

@@ -18,6 +18,7 @@ from shared.kernel.ids import sha256_hex
 from shared.runtime import problems
 from shared.runtime.http import loads
 from shared.runtime.postgres import Database
+from shared.runtime.refusals import Refusals
 
 WEBHOOK_MAX_BYTES = 262_144
 
@@ -52,6 +53,7 @@ class EventBody(BaseModel):
 def receiver(database: Database, secrets: Sequence[str]) -> APIRouter:
     """The public receiver of Stripe's webhooks: believed by signature, kept before answering."""
     routes = APIRouter(tags=["webhooks"])
+    refusals = Refusals()
 
     @routes.post("/webhooks/stripe", operation_id="webhooks.stripe")
     async def receive(request: Request) -> JSONResponse:
@@ -66,8 +68,10 @@ def receiver(database: Database, secrets: Sequence[str]) -> APIRouter:
             verify(header, body, secrets=secrets, now=database.clock.now())
             event = _event(body)
         except Invalid as error:
-            async with database.transaction(actor="stripe") as tx:
-                await webhooks.refused(tx, "stripe", body, code=error.code, detail=error.detail)
+            unrecorded = refusals.admit()
+            if unrecorded is not None:
+                async with database.transaction(actor="anonymous") as tx:
+                    await webhooks.refused(tx, "stripe", body, error, unrecorded=unrecorded)
             return problems.problem(request, 400, error.code, error.detail)
         async with database.transaction(actor="stripe", correlation_id=event.event_id) as tx:
             new = await webhooks.received(tx, event)

@@ -8,6 +8,7 @@ from payments.domain.attempt import Report, Source
 from payments.handlers.outcomes import News, learn
 from payments.store import attempts, billing
 from payments.store.billing import ProviderEvent
+from shared.kernel.errors import Invalid
 from shared.kernel.ids import sha256_hex
 from shared.runtime.postgres import Transaction
 
@@ -35,13 +36,20 @@ async def received(tx: Transaction, event: ProviderEvent) -> bool:
     return new
 
 
-async def refused(tx: Transaction, provider: str, body: bytes, *, code: str, detail: str) -> None:
+async def refused(
+    tx: Transaction, provider: str, body: bytes, refusal: Invalid, *, unrecorded: int
+) -> None:
     """A webhook that cannot be believed leaves a trace, and nothing of its content."""
     await tx.record(
         "webhook.refused",
         f"webhook/{provider}",
-        after={"code": code, "body_sha256": sha256_hex(body), "bytes": len(body)},
-        reason=detail,
+        after={
+            "code": refusal.code,
+            "body_sha256": sha256_hex(body),
+            "bytes": len(body),
+            "unrecorded_before": unrecorded,
+        },
+        reason=refusal.detail,
     )
 
 
