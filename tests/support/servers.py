@@ -11,7 +11,8 @@ import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -123,19 +124,16 @@ def _sweep() -> None:
             shutil.rmtree(directory, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
-async def postgres_server() -> AsyncIterator[PostgresServer]:
-    """This worker's own cluster; nothing in it survives the session."""
+@asynccontextmanager
+async def running_postgres(extra: Mapping[str, str] = THROWAWAY) -> AsyncIterator[PostgresServer]:
+    """A cluster of its own, gone afterwards. `extra`: settings; the default gives up durability."""
     root = _reachable_directory()
     try:
         home = Home(root / "home")
         home.prepare()
         keyring = Keyring(home.keys)
         cluster = Cluster.at(
-            home.pgdata,
-            port=free_base(),
-            password=keyring.get("postgres-admin"),
-            extra=THROWAWAY,
+            home.pgdata, port=free_base(), password=keyring.get("postgres-admin"), extra=extra
         )
         supervisor = Supervisor(home, os.environ)
         try:
@@ -146,6 +144,13 @@ async def postgres_server() -> AsyncIterator[PostgresServer]:
             await supervisor.stop_all()
     finally:
         shutil.rmtree(root)
+
+
+@pytest.fixture(scope="session")
+async def postgres_server() -> AsyncIterator[PostgresServer]:
+    """This worker's own cluster; nothing in it survives the session."""
+    async with running_postgres() as server:
+        yield server
 
 
 @pytest.fixture
