@@ -6,7 +6,7 @@ MEMBERS := shared services/ingest services/rating services/invoicing services/ps
            services/tax services/payments tests/simulators deploy/local
 NOT_LOCKED := $(addprefix --no-emit-package tieout-,shared ingest rating invoicing psa-connector tax payments simulators stack)
 
-.PHONY: help setup demo test check fmt unit e2e slow schemas lock up down
+.PHONY: help setup demo test check fmt unit e2e slow bench-licences schemas lock up down
 
 help:     ## what there is
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -38,6 +38,9 @@ check: setup  ## format, lint, types, import rules, unit tests
 
 fmt: setup  ## format and fix what can be fixed
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+bench-licences: setup  ## licence histories rated per second, and a month of 25,000 subscriptions
+	@cd tests && ../$(BIN)/python -m benchmarks.relicensing
 
 schemas: setup  ## write event schemas from the contracts and schema.sql from the migrations
 	@$(BIN)/python -m shared.contracts.export

@@ -1,4 +1,4 @@
-"""A partner's licences for the benchmark: customers, subscriptions, a month of changes, as events."""
+"""A partner's licences for the benchmark: customers, subscriptions and a month of changes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """How fast licence histories become charges: pure, and through the service on a real Postgres.
 
-`make bench-licences`. The bar: 25,000 subscriptions with a month of 2,500 changes are recomputed and
-told within 60 s on two cores.
+`make bench-licences`. The bar: 25,000 subscriptions with a month of 2,500 changes are recomputed
+and what is new is told within 60 s on two cores.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ import sys
 import time
 from asyncio.subprocess import PIPE
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 from rich.console import Console
 from rich.table import Table
 
@@ -69,18 +71,16 @@ class Stage:
 
 def pure() -> list[Pure]:
     """Build and rate timelines of growing length; the best of three rounds counts."""
-    terms = Terms(
-        world.contract(0), [world.contract(0)], _book(), world.MONTH.end.replace(year=2027)
-    )
-    return [_timed(terms, events) for events in SIZES]
+    through = world.MONTH.end.replace(year=2027)
+    return [_timed(through, events) for events in SIZES]
 
 
-def _timed(terms: Terms, events: int) -> Pure:
+def _timed(through: date, events: int) -> Pure:
     amount = max(3, 3_000 // events)
     histories = [world.history(events, name=f"s{n}") for n in range(amount)]
-    terms = Terms(terms.contract, terms.siblings, terms.book, terms.through)
-    best = min(_round(terms, histories) for _ in range(3))
-    return Pure(events, amount, best * 1000 / amount)
+    contract, book = world.contract(0), _book()
+    rounds = [_round(Terms(contract, [contract], book, through), histories) for _ in range(3)]
+    return Pure(events, amount, min(rounds) * 1000 / amount)
 
 
 def _round(terms: Terms, histories: Sequence[Sequence[SubscriptionChanged]]) -> float:
@@ -219,16 +219,28 @@ async def stored(size: Size) -> list[dict[str, Any]]:
 
 
 async def _staged(crew: Crew, database: Database, name: str) -> dict[str, Any]:
-    before, wall = await _counted(database), time.perf_counter()
+    before, wall, cpu = await _counted(database), time.perf_counter(), _family_cpu()
     found = await crew.do(name)
-    wall, after = time.perf_counter() - wall, await _counted(database)
+    wall, cpu = time.perf_counter() - wall, _family_cpu() - cpu
+    after = await _counted(database)
     return {
         "stage": name,
         "wall_s": round(wall, 2),
+        "cpu_s": round(cpu, 2),
         "workers_cpu_s": round(sum(stage.cpu_s for stage in found), 2),
         "charges": after["charges"] - before["charges"],
         "events": after["told"] - before["told"],
     }
+
+
+def _family_cpu() -> float:
+    """Processor time of everything started here: workers and Postgres with its backends."""
+    used = 0.0
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            used += times.user + times.system
+    return used
 
 
 async def _counted(database: Database) -> dict[str, int]:
@@ -253,17 +265,21 @@ def show_pure(console: Console, found: Sequence[Pure]) -> None:
 
 def show_stored(console: Console, size: Size, found: Sequence[dict[str, Any]]) -> None:
     table = Table(title=f"{size.told()}, {WORKERS} workers, Postgres with full durability")
-    for heading in ("stage", "s", "workers' cpu s", "charges", "events told"):
+    headings = ("stage", "s", "cpu s", "of it workers", "charges", "events told")
+    for heading in headings:
         table.add_column(heading, justify="right")
     for row in found:
-        table.add_row(row["stage"], f"{row['wall_s']:.1f}", f"{row['workers_cpu_s']:.1f}",
-                      f"{row['charges']:,}", f"{row['events']:,}")  # fmt: skip
+        table.add_row(
+            row["stage"], f"{row['wall_s']:.1f}", f"{row['cpu_s']:.1f}",
+            f"{row['workers_cpu_s']:.1f}", f"{row['charges']:,}", f"{row['events']:,}",
+        )  # fmt: skip
     console.print(table)
-    month = sum(row["wall_s"] for row in found if row["stage"] in ("changes", "closed"))
-    verdict = "holds" if month <= TARGET_S else "is missed"
+    month = [row for row in found if row["stage"] in ("changes", "closed")]
+    wall, cpu = (sum(row[name] for row in month) for name in ("wall_s", "cpu_s"))
+    verdict = "holds" if wall <= TARGET_S else "is missed"
     console.print(
-        f"The month: {month:.1f} s, bar {TARGET_S} s {verdict}; {os.cpu_count()} cores, "
-        f"load {os.getloadavg()[0]:.1f}"
+        f"The month: {wall:.1f} s and {cpu:.1f} s of processor, Postgres included; bar {TARGET_S} s "
+        f"{verdict}; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
     )
 
 

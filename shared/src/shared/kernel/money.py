@@ -64,15 +64,19 @@ def round_to(value: Decimal | Fraction, places: int, rounding: Rounding) -> Deci
 
 
 def _round_fraction(value: Fraction, places: int, rounding: Rounding) -> Decimal:
-    scaled = abs(value) * 10**places
-    units, rest = divmod(scaled.numerator, scaled.denominator)
+    numerator, denominator = abs(value.numerator), value.denominator
+    if places >= 0:
+        numerator *= 10**places
+    else:
+        denominator *= 10**-places
+    units, rest = divmod(numerator, denominator)
     twice = 2 * rest
-    tie = twice == scaled.denominator
+    tie = twice == denominator
     match rounding:
         case Rounding.HALF_AWAY:
-            up = twice >= scaled.denominator
+            up = twice >= denominator
         case Rounding.HALF_EVEN:
-            up = twice > scaled.denominator or (tie and units % 2 == 1)
+            up = twice > denominator or (tie and units % 2 == 1)
         case Rounding.DOWN:
             up = False
     magnitude = Decimal(units + int(up)).scaleb(-places, context=EXACT)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
+from functools import lru_cache
 
 from shared.kernel.errors import Invalid
 
@@ -82,6 +83,7 @@ def month_of(day: date) -> Period:
     return Period(first, add_months(first, 1))
 
 
+@lru_cache(maxsize=8_192)  # a contract asks for the same few cycles for every charge
 def monthly_cycle(anchor_day: int, day: date) -> Period:
     """The monthly cycle with this anchor that contains `day`.
 

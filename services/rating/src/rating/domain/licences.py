@@ -8,7 +8,7 @@ the old units at the old price until then, the new units at the new price from t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -36,7 +36,7 @@ from rating.domain.pricing import PriceBook, UnitPrice, licence_price
 from rating.domain.proration import Part, rest_of_cycle, whole_cycle
 from rating.domain.timeline import State, Step, Timeline
 from shared.contracts.envelope import PeriodField
-from shared.contracts.ingest import ChangeKind
+from shared.contracts.ingest import ChangeKind, LicenceProduct
 from shared.contracts.invoicing import ContractChanged
 from shared.contracts.rating import ChargeKind, ChargeRated
 from shared.kernel import conventions
@@ -55,13 +55,20 @@ class Terms:
     siblings: Sequence[ContractChanged]  # all contracts of the customer, this one included
     book: PriceBook
     through: date | None = None  # the latest boundary an invoice run closed
+    known_prices: dict[tuple[LicenceProduct, date], UnitPrice] = field(
+        default_factory=dict, compare=False, repr=False
+    )  # most changes of a subscription ask for the same one
 
     @property
     def convention(self) -> Convention:
         return conventions.parse(self.contract.convention)
 
     def price(self, state: State) -> UnitPrice:
-        return licence_price(self.book, self.contract, state.product, state.price_day)
+        """Raises what `licence_price` raises."""
+        key = (state.product, state.price_day)
+        if key not in self.known_prices:
+            self.known_prices[key] = licence_price(self.book, self.contract, *key)
+        return self.known_prices[key]
 
 
 def licence_charges(terms: Terms, timeline: Timeline) -> Desired:
@@ -224,7 +231,11 @@ class _Figure:
 
     @property
     def exact(self) -> Fraction:
-        return self.quantity * Fraction(self.price.price) * self.part.share
+        counted = self.part.coefficient
+        numerator, denominator = self.price.price.as_integer_ratio()
+        return Fraction(
+            self.quantity * numerator * counted.numerator, denominator * counted.denominator
+        )
 
     @property
     def cost(self) -> Decimal:
@@ -249,7 +260,7 @@ def _charge(
     sources: tuple[str, ...],
 ) -> ChargeRated:
     contract = terms.contract
-    part = figure.part
+    part, exact = figure.part, figure.exact
     is_share = kind is ChargeKind.PRORATION or not part.is_whole
     return ChargeRated(
         charge_id=figure.charge_id,
@@ -262,8 +273,8 @@ def _charge(
         description=description,
         quantity=Decimal(figure.quantity),
         currency=contract.currency,
-        amount=closed(figure.exact, contract),
-        amount_exact=to_decimal(figure.exact),
+        amount=closed(exact, contract),
+        amount_exact=to_decimal(exact),
         cost=figure.cost,
         cost_currency=figure.price.cost_currency,
         service_period=PeriodField.of(part.period),
