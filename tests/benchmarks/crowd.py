@@ -12,7 +12,6 @@ from time import perf_counter
 
 from stack.player.names import Names
 from stack.player.services import Services
-from stack.story.reader import read_story
 
 SEATS = 10
 NOW = "2026-06-16T09:00:00+00:00"
@@ -71,8 +70,8 @@ def write_story(path: Path, customers: int) -> None:
 class Crowd:
     """Asks the simulated provider for changes, one subscription after another."""
 
-    def __init__(self, services: Services, story: Path, *, play: int, customers: int) -> None:
-        names = Names(read_story(story), play)
+    def __init__(self, services: Services, names: Names) -> None:
+        customers = len(names.story.customers)
         self._services = services
         self.subscriptions = [names.subscription(f"crowd-{n}/office") for n in range(customers)]
         self.contracts = {

@@ -31,15 +31,14 @@ from shared.runtime.clock import write_instant
 from stack.errors import StackError
 from stack.home import Home
 from stack.launcher import Plan, running_stack
-from stack.play import next_play
 from stack.player.latencies import percentiles
-from stack.player.names import Names
+from stack.player.numbering import in_use, number_plays
 from stack.player.playing import Play
 from stack.player.services import Addresses, Services
 from stack.player.settling import settle
 from stack.ports import Ports, free_base
 from stack.running import require_running, services_of
-from stack.story.reader import read_story
+from stack.story.reader import read_scripts
 
 TARGET_P99_MS = 250
 WARM_UP = 40
@@ -83,13 +82,12 @@ async def stack_that_runs() -> AsyncIterator[Site]:
 
 async def bench(site: Site, story: Path, given: argparse.Namespace) -> list[dict[str, Any]]:
     """The results per rate, slowest first."""
-    number = next_play(site.home, "latency")
     write_story(story, given.customers)
-    names = Names(read_story(story), number)
+    (names,) = number_plays(read_scripts([story]), await in_use(site.services))
     play = Play([names], {"latency": story}, site.services, site.addresses, site.home.clock)
     await play.run()
     write_instant(site.home.clock, datetime.fromisoformat(NOW))
-    crowd = Crowd(site.services, story, play=number, customers=given.customers)
+    crowd = Crowd(site.services, names)
     await crowd.ask(WARM_UP, 10)
     await rest(site)
     return [await measure(site, crowd, rate, given.seconds) for rate in sorted(given.rates)]
