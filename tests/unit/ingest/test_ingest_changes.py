@@ -17,8 +17,8 @@ from ingest.domain.changes import (
     Step,
     build_chain,
     change_id_of,
-    kind_of,
 )
+from ingest.domain.kinds import kind_of
 from ingest.domain.snapshots import GONE
 from shared.contracts.ingest import ChangeKind
 from unit.ingest.history import (

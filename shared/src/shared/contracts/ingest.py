@@ -50,6 +50,15 @@ class ChangeKind(StrEnum):
     SUSPENDED = "suspended"
     RESUMED = "resumed"
     EXPIRED = "expired"
+    EXTENDED = "extended"  # the term ended and an extended service term began
+    UPGRADED = "upgraded"  # all seats became another product, in the same subscription
+    MOVED_OUT = "moved_out"  # an upgrade took seats to another subscription
+    MOVED_IN = "moved_in"  # an upgrade brought seats; from 0 when it made the subscription
+    TRIAL_CONVERTED = "trial_converted"
+    TERM_CHANGED = "term_changed"  # a longer term began before the old one ended
+    PLAN_CHANGED = "plan_changed"  # charged in other cycles from now on
+    TRANSFERRED_IN = "transferred_in"  # came from another partner with its term
+    TRANSFERRED_OUT = "transferred_out"  # another partner goes on with it
     UPDATED = "updated"  # no effect on quantity: name, auto-renew …
 
 
@@ -61,6 +70,8 @@ class ChangeSource(Contract):
     webhook_id: str | None = None  # our id of the delivery that made us look
     actor: str | None = None  # who did it at the provider
     estimated_time: bool = False  # true: the provider did not say when; detection time is used
+    correlation_id: str | None = None  # the provider's, common to all records of one operation
+    order_id: str | None = None  # the order of ours that caused it; None: somebody else did
 
 
 class SubscriptionChanged(Event):
@@ -89,6 +100,9 @@ class SubscriptionChanged(Event):
     detected_at: Instant
     version: int
     source: ChangeSource
+    counterpart_subscription_id: str | None = None  # where moved seats came from or went to
+    trial: bool = False
+    auto_renew: bool | None = None  # None: the provider did not say
 
     def key(self) -> str:
         return self.subscription_id

@@ -18,6 +18,7 @@ from shared.kernel.errors import Invalid
 from shared.kernel.ids import sha256_hex
 
 SUCCEEDED, FAILED = "succeeded", "failed"
+_UPGRADES = frozenset({"upgrade_subscription", "convert_trial_subscription"})
 _CREATING = ("", "new", "convert", "trial", "purchase")
 _TELLING = ("error", "reason", "message", "description", "code", "detail")
 
@@ -45,6 +46,21 @@ class AuditRecord:
     touches: tuple[Touch, ...]
     words: str  # the provider's own words about a refusal; empty otherwise
     document: Mapping[str, Any]
+    correlation_id: str = ""  # common to the records of one operation
+    application_id: str = ""
+    related: tuple[str, ...] = ()  # subscriptions between which an upgrade moved seats
+
+    @property
+    def is_upgrade(self) -> bool:
+        return self.operation in _UPGRADES
+
+    @property
+    def is_transfer(self) -> bool:
+        return self.resource_type == "transfer"
+
+    def counterpart_of(self, subscription_id: str) -> str | None:
+        """The other side of an upgrade."""
+        return next((other for other in self.related if other != subscription_id), None)
 
     def touch(self, subscription_id: str) -> Touch | None:
         """What it says of this subscription."""
@@ -75,7 +91,16 @@ def read_audit_record(document: Mapping[str, Any]) -> AuditRecord:
         touches=_touches(fields),
         words=_words(fields) if status == FAILED else "",
         document=document,
+        correlation_id=fields.ident("originalCorrelationId"),
+        application_id=fields.ident("applicationId"),
+        related=_related(fields),
     )
+
+
+def _related(fields: Fields) -> tuple[str, ...]:
+    custom = _customized(fields)
+    named = (custom.get(name, "") for name in ("fromsubscriptionid", "tosubscriptionid"))
+    return tuple(identifier(value) for value in named if value)
 
 
 def hash_of(fields: Fields) -> str:
@@ -108,8 +133,11 @@ def _touches(fields: Fields) -> tuple[Touch, ...]:
     before, after = _resource(fields, "resourceOldValue"), _resource(fields, "resourceNewValue")
     custom = _customized(fields)
     operation = fields.text("operationType").casefold()
-    if fields.text("resourceType").casefold() == "order":
+    resource_type = fields.text("resourceType").casefold()
+    if resource_type == "order":
         return _order_touches(operation, before, after, custom)
+    if resource_type == "transfer":
+        return _transfer_touches(fields, after)
     return _subscription_touches(operation, before, after, custom)
 
 
@@ -125,7 +153,22 @@ def _subscription_touches(
     found = found or identifier(custom.get("subscriptionid", custom.get("subscriptionid-0", "")))
     if not found:
         return ()
-    return (Touch(found, operation.startswith("create"), before, after),)
+    creates = operation.startswith("create") or (operation in _UPGRADES and before is None)
+    return (Touch(found, creates, before, after),)
+
+
+def _transfer_touches(fields: Fields, after: Mapping[str, Any] | None) -> tuple[Touch, ...]:
+    """Subscriptions that left to another partner, or came from one, when all is done."""
+    transfer = Fields(after or {})
+    if not transfer.text("status").casefold().startswith("complete"):
+        return ()
+    us = fields.ident("partnerId")
+    leaves = transfer.ident("sourcePartnerTenantId") == us
+    end = {"status": "deleted"} if leaves else {}
+    return tuple(
+        Touch(subscription_id, not leaves, None, {**line, **end})
+        for subscription_id, line in _order_lines(after).items()
+    )
 
 
 def _order_touches(

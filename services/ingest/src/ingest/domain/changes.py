@@ -13,9 +13,12 @@ from datetime import UTC, datetime, time
 from ingest.domain.audit_records import SUCCEEDED, AuditRecord
 from ingest.domain.chains import Link, Path, best_path, link_on
 from ingest.domain.first_sight import Origin, origin_of
+from ingest.domain.kinds import kind_of
 from ingest.domain.snapshots import Snapshot, State, start_of_term
 from shared.contracts.ingest import ChangeKind
 from shared.kernel.ids import derived_id
+
+_OF_A_NEW_TERM = frozenset({ChangeKind.RENEWED, ChangeKind.EXTENDED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,25 +102,6 @@ def change_id_of(subscription_id: str, step: Step, *, version: int) -> str:
     return derived_id("subscription-change", subscription_id, "version", version)
 
 
-def kind_of(before: State | None, after: State) -> ChangeKind:
-    """What a person would call the step between two states."""
-    if before is None:
-        return ChangeKind.PURCHASED
-    if after.gone and not before.gone:
-        return ChangeKind.CANCELLED if after.status == "deleted" else ChangeKind.EXPIRED
-    if before.gone and not after.gone:
-        return ChangeKind.RESUMED
-    if after.term_start > before.term_start:
-        return ChangeKind.RENEWED
-    if after.status == "suspended" != before.status:
-        return ChangeKind.SUSPENDED
-    if before.status == "suspended" != after.status:
-        return ChangeKind.RESUMED
-    if after.quantity != before.quantity:
-        return ChangeKind.QUANTITY_CHANGED
-    return ChangeKind.UPDATED
-
-
 def _is_news(record: AuditRecord, known: Known, current: Snapshot) -> bool:
     touch = record.touch(current.subscription_id)
     if touch is None or touch.creates or record.key in known.applied:
@@ -145,16 +129,20 @@ def _steps(
 
 
 def _recorded(before: State, after: State, record: AuditRecord) -> Step:
-    kind = kind_of(before, after)
+    kind = kind_of(before, after, record)
     # A renewal may be processed up to a day late; its charges begin with the term all the same.
-    renewed = kind is ChangeKind.RENEWED and after.term_start <= record.at.date()
+    renewed = kind in _OF_A_NEW_TERM and after.term_start <= record.at.date()
     return Step(kind, before, after, start_of_term(after) if renewed else record.at, record)
 
 
 def _jump(before: State, after: State, *, by: datetime, scheduled: int | None) -> Step:
     """A step without a record. Terms tell their own time; all else happened at the latest `by`."""
     kind = kind_of(before, after)
-    if kind is ChangeKind.RENEWED:
+    if kind is ChangeKind.TERM_CHANGED:
+        # The day is known, the hour is not.
+        at = by if by.date() <= after.term_start else start_of_term(after)
+        return Step(kind, before, after, at, estimated=True)
+    if kind in _OF_A_NEW_TERM:
         guessed = after.quantity not in (before.quantity, scheduled)
         return Step(kind, before, after, start_of_term(after), estimated=guessed)
     ended = datetime.combine(before.term_end, time(), tzinfo=UTC)

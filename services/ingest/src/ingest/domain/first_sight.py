@@ -54,7 +54,12 @@ def _touches(record: AuditRecord, current: Snapshot, *, creates: bool) -> bool:
 
 def _bought(current: Snapshot, creation: AuditRecord, updates: Sequence[AuditRecord]) -> Origin:
     state = _as_bought(current, creation, updates)
-    return Origin(ChangeKind.PURCHASED, state, creation.at, creation, tuple(updates))
+    kind = ChangeKind.PURCHASED
+    if creation.is_transfer:
+        kind = ChangeKind.TRANSFERRED_IN
+    elif creation.is_upgrade:
+        kind = ChangeKind.MOVED_IN
+    return Origin(kind, state, creation.at, creation, tuple(updates))
 
 
 def _as_bought(current: Snapshot, creation: AuditRecord, updates: Sequence[AuditRecord]) -> State:

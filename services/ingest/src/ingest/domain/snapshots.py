@@ -36,6 +36,7 @@ class State:
     product_name: str
     friendly_name: str
     auto_renew: bool | None
+    trial: bool = False
 
     @property
     def quantity(self) -> int:
@@ -54,7 +55,9 @@ class State:
     def billing(self) -> tuple[object, ...]:
         """Two states that agree in this are the same to a bill."""
         product = (self.product_id, self.sku_id, self.term, self.billing_plan)
-        return (self.quantity, self.status, self.term_start, self.term_end, *product)
+        return (
+            self.quantity, self.status, self.term_start, self.term_end, self.trial, *product
+        )  # fmt: skip
 
     def product(self) -> LicenceProduct:
         return LicenceProduct(
@@ -117,7 +120,7 @@ def read_state(resource: Mapping[str, Any], base: State | None = None) -> State:
     term = (fields.text("termDuration") or (base.term if base else "")).upper() or "none"
     plan = fields.text("billingCycle").casefold()
     seats = fields.integer("quantity")
-    auto_renew = fields.flag("autoRenewEnabled")
+    auto_renew, trial = fields.flag("autoRenewEnabled"), fields.flag("isTrial")
     offer_name = fields.text("offerName") or (base.product_name if base else "")
     friendly = fields.text("friendlyName") or (base.friendly_name if base else "")
     return State(
@@ -132,6 +135,7 @@ def read_state(resource: Mapping[str, Any], base: State | None = None) -> State:
         product_name=offer_name or friendly or product_id,
         friendly_name=friendly,
         auto_renew=auto_renew if auto_renew is not None else (base.auto_renew if base else None),
+        trial=trial if trial is not None else (base.trial if base else False),
     )
 
 
@@ -188,6 +192,7 @@ def state_to_json(state: State) -> dict[str, Any]:
         "product_name": state.product_name,
         "friendly_name": state.friendly_name,
         "auto_renew": state.auto_renew,
+        "trial": state.trial,
     }
 
 
@@ -205,6 +210,7 @@ def state_from_json(document: Mapping[str, Any]) -> State:
         product_name=document["product_name"],
         friendly_name=document["friendly_name"],
         auto_renew=document["auto_renew"],
+        trial=document.get("trial", False),
     )
 
 

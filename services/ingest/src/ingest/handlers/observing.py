@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from ingest.domain.changes import Chain, Detection, Step, build_chain, change_id_of
+from ingest.domain.documents import Fields
 from ingest.domain.snapshots import Snapshot, state_to_json
 from ingest.store import audit_records, subscriptions, syncs
 from ingest.store.subscriptions import Evidence, Mirror, Observation
@@ -145,7 +146,11 @@ async def _publish(
             webhook_id=webhook_id,
             actor=step.record.actor if step.record else None,
             estimated_time=step.estimated,
+            correlation_id=step.record.correlation_id or None if step.record else None,
         ),
+        counterpart_subscription_id=_counterpart(snapshot, step),
+        trial=step.after.trial,
+        auto_renew=step.after.auto_renew,
     )
     event_id = derived_id("subscription-changed", change_id)
     await tx.publish(event, id=event_id, occurred_at=step.effective_at)
@@ -156,3 +161,12 @@ async def _publish(
         after=state_to_json(step.after),
         reason=f"{step.kind.value}, seen by {look.channel}",
     )
+
+
+def _counterpart(snapshot: Snapshot, step: Step) -> str | None:
+    """The subscription whose seats these were, or became."""
+    if step.record is not None and step.record.is_upgrade:
+        return step.record.counterpart_of(snapshot.subscription_id)
+    if step.before is None:
+        return Fields(snapshot.resource).ident("migratedFromSubscriptionId") or None
+    return None

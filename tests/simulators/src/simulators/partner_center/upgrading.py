@@ -169,6 +169,7 @@ class Transfers:
     ) -> AuditRecord:
         """They go on here with the term they had; like a purchase, there is no webhook."""
         for subscription in coming:
+            subscription.purchased_at = at  # created here now, with the term it had there
             self._books.put_subscription(subscription)
         record = self._record(customer, coming, actor, at, outgoing=False)
         if self._books.switches.purchase_webhooks:
