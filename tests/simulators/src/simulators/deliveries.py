@@ -10,7 +10,7 @@ import asyncio
 import random
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 from urllib.parse import urlsplit
@@ -73,6 +73,13 @@ class Delivery:
     state: str = "queued"  # queued, held, delivered, exhausted, dropped
     copies: int = 1
     attempts: list[Attempt] = field(default_factory=list)
+
+    def document(self) -> Document:
+        attempts = [{"at": a.at, "status": a.status, "error": a.error} for a in self.attempts]
+        return {
+            "id": self.id, "url": self.url, "body": self.body, "label": self.label,
+            "state": self.state, "copies": self.copies, "attempts": attempts,
+        }  # fmt: skip
 
 
 class Deliveries:
@@ -139,7 +146,7 @@ class Deliveries:
     def dump(self) -> Document:
         return {
             "switches": self.switches.model_dump(mode="json"),
-            "deliveries": [asdict(d) for d in self._all.values()],
+            "deliveries": [d.document() for d in self._all.values()],
         }
 
     def load(self, document: Document) -> None:
@@ -216,7 +223,7 @@ class Deliveries:
         if request.method == "PUT":
             given = loads(await request.body())
             self.switches = Switches.model_validate({**self.switches.model_dump(), **given})
-        listed = [asdict(d) for d in self.find(request.query_params.get("state"))]
+        listed = [d.document() for d in self.find(request.query_params.get("state"))]
         document = {
             "switches": self.switches.model_dump(mode="json"),
             "idle": self.idle,

@@ -75,7 +75,7 @@ class Simulator:
         self.journal = Journal(world.clock)
         self.faults = Faults()
         self.violations: list[Violation] = []
-        self._file = StateFile(world.state_path(self.name), self.dump)
+        self._file = StateFile(world.state_path(self.name), self.kept)
 
     # -- what a vendor's package supplies -----------------------------------------------------
 
@@ -94,6 +94,10 @@ class Simulator:
     def dump(self) -> Document:
         """All state as JSON; Decimals and datetimes are written exactly."""
         raise NotImplementedError
+
+    def kept(self) -> Document:
+        """What the state file holds; a dump without what only a reader of it wants."""
+        return self.dump()
 
     def reset(self) -> None:
         """Back to nothing, as on the first day."""

@@ -100,7 +100,8 @@ class Services:
     async def webhooks_out(self) -> None:
         """Wait until no notification of a vendor is on its way to us."""
         for vendor in ("partner-center", "stripe"):
-            while not (await self.simulator("GET", f"/{vendor}/_control/webhooks"))["idle"]:
+            path = f"/{vendor}/_control/webhooks?state=queued"
+            while not (await self.simulator("GET", path))["idle"]:
                 await asyncio.sleep(0.02)
 
     async def simulator_answer(self, method: str, path: str, body: object = None) -> Response:

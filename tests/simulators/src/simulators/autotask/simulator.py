@@ -60,6 +60,9 @@ class Autotask(Simulator):
         now = {str(id): views.units_on(self.state, id, today) for id in services}
         return {**to_document(self.state), "unit_rows": rows, "units_today": now}
 
+    def kept(self) -> Document:
+        return to_document(self.state)
+
     def refuse(self, call: Call, violations: Sequence[str]) -> Answer | None:
         del violations
         parts = parts_of(call)

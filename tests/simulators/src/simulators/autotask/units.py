@@ -8,6 +8,7 @@ documented, so both exist.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -89,13 +90,24 @@ def periods(first: date, last: date, months: int) -> Iterator[Period]:
         number += 1
 
 
+class Course:
+    """Everything that happens to a contract service, with the level after each change."""
+
+    def __init__(self, opening: Level, changes: Sequence[Change]) -> None:
+        self.changes = _in_order(changes)
+        self._days = [change.effective for change in self.changes]
+        self._levels = [opening]
+        for change in self.changes:
+            self._levels.append(self._levels[-1].after(change))
+
+    def level_on(self, day: date) -> Level:
+        """What is in force on a day."""
+        return self._levels[bisect_right(self._days, day)]
+
+
 def level_on(day: date, opening: Level, changes: Sequence[Change]) -> Level:
     """What is in force on a day."""
-    level = opening
-    for change in _in_order(changes):
-        if change.effective <= day:
-            level = level.after(change)
-    return level
+    return Course(opening, changes).level_on(day)
 
 
 def unit_rows(
@@ -104,13 +116,13 @@ def unit_rows(
     """All rows of a contract service, in order. Before the first change there are none."""
     if not changes:
         return []
-    changes = _in_order(changes)
-    begins = changes[0].effective
+    course = Course(opening, changes)
+    begins = course.changes[0].effective
     rows: list[UnitRow] = []
     for period in of:
         if period.last_day >= begins:
             make = _total_rows if mode is Mode.TOTAL else _delta_rows
-            rows += make(period, begins, opening, changes)
+            rows += make(period, begins, course)
     return rows
 
 
@@ -131,21 +143,18 @@ def items_of(period: Period, opening: Level, changes: Sequence[Change]) -> list[
     return items
 
 
-def _total_rows(
-    period: Period, begins: date, opening: Level, changes: Sequence[Change]
-) -> Iterator[UnitRow]:
-    starts = _starts(period, begins, changes)
+def _total_rows(period: Period, begins: date, course: Course) -> Iterator[UnitRow]:
+    starts = _starts(period, begins, course.changes)
     ends = [*starts[1:], period.last_day]
     for start, end in zip(starts, ends, strict=True):
-        level = level_on(start, opening, changes)
+        level = course.level_on(start)
         yield UnitRow(period, start, end, level.units, level.amount, _cost(level))
 
 
-def _delta_rows(
-    period: Period, begins: date, opening: Level, changes: Sequence[Change]
-) -> Iterator[UnitRow]:
+def _delta_rows(period: Period, begins: date, course: Course) -> Iterator[UnitRow]:
+    changes = course.changes
     for number, start in enumerate(_starts(period, begins, changes)):
-        level = level_on(start, opening, changes)
+        level = course.level_on(start)
         units = (
             level.units if number == 0 else sum(c.units for c in changes if c.effective == start)
         )
