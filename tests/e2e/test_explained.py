@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from e2e.theatre import Theatre
-from stack.explain import explanation
+from stack.explaining import explanation
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack"), pytest.mark.timeout(600)]
 
@@ -52,5 +52,7 @@ async def explained(stage: Theatre, story: str, *, invoice: int, line: int) -> s
     played = await stage.played(story)
     number = played.findings.invoices[invoice]["number"]
     shown = io.StringIO()
-    Console(file=shown, width=300).print(await explanation(stage.services, number, line))
+    told = await explanation(stage.services, number, line)
+    assert told.problems == []
+    Console(file=shown, width=300).print(told.tree)
     return shown.getvalue()

@@ -58,7 +58,7 @@ async def explanation(services: Services, invoice: str, line: int) -> Explained:
     _figure(tree, charge)
     _billed(told, found, charge)
     await _tax(tree, services, found)
-    _cost(tree, charge)
+    _cost(tree, charge, on_line=Decimal(row["cost"]))
     await _sources(tree, services, charge)
     for check in charge["checks"]:
         if not check["holds"]:
@@ -151,9 +151,11 @@ def _credit(group: Row) -> str:
     return f", partner credit {_percent(group['pec_rate'])}" if Decimal(group["pec_rate"]) else ""
 
 
-def _cost(tree: Tree, found: Row) -> None:
+def _cost(tree: Tree, found: Row, *, on_line: Decimal) -> None:
     cost = found["cost"]
     node = tree.add(f"costs us {_money(cost['amount'], cost['currency'])}")
+    if on_line != Decimal(cost["amount"]):
+        node.add(f"of which this line carries {_money(on_line, cost['currency'])}")
     if cost["arithmetic"]:
         node.add(f"{cost['arithmetic']}  [dim]unit cost {cost['unit_cost']} of the price sheet[/]")
     for meter in cost.get("meters", ()):

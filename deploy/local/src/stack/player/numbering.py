@@ -8,6 +8,7 @@ play end in the number; it is the first one under which none of them is in use.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import count
@@ -33,8 +34,9 @@ class InUse:
         """Another play of the same command may not have these any more."""
         self.ids |= set(_ids(names))
         for name, seller in names.story.sellers.items():
-            self.prefixes[names.prefix(seller.invoice_prefix)] = names.own(name)
-        self.prices |= {price_key(row): _prices(row) for row in price_rows(names).values()}
+            self.prefixes.setdefault(names.prefix(seller.invoice_prefix), names.own(name))
+        for row in price_rows(names).values():
+            self.prices.setdefault(price_key(row), _prices(row))
 
 
 async def in_use(services: Services) -> InUse:
@@ -59,6 +61,7 @@ def number_plays(scripts: Sequence[Script], used: InUse) -> list[Names]:
     Raises:
         StoryErrors: for what no number helps against; nothing was written then.
     """
+    used = deepcopy(used)
     plays: list[Names] = []
     errors: list[StoryError] = []
     for script in scripts:
