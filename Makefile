@@ -27,8 +27,12 @@ demo: setup  ## a partner's month through the real system, every figure checked
 test: setup  ## all tests but the long fault injections
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
 
-slow: setup  ## the long fault injections
+PROPERTIES := tests/unit/rating/test_rating_properties.py tests/unit/rating/test_rating_tiers.py \
+              tests/unit/rating/test_rating_reductions.py tests/unit/shared/test_conventions.py
+
+slow: setup  ## the long fault injections, and 10,000 examples of every property of money
 	@$(BIN)/python -m pytest -m slow
+	@$(BIN)/python -m pytest -n 2 --timeout 3600 --hypothesis-profile=long $(PROPERTIES)
 
 check: setup  ## format, lint, types, import rules, unit tests
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .

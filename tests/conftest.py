@@ -1,10 +1,13 @@
 """Wiring only: the fixtures live in `support/`."""
 
 import structlog
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # How long an example takes depends on the machine; a slow one is not a wrong one.
 settings.register_profile("tieout", deadline=None)
+# `--hypothesis-profile=long`, by `make slow`.
+LONG = [HealthCheck.too_slow, HealthCheck.filter_too_much]
+settings.register_profile("long", deadline=None, max_examples=10_000, suppress_health_check=LONG)
 settings.load_profile("tieout")
 
 # Unconfigured, structlog draws every provoked exception as a rich traceback: seconds each.

@@ -278,8 +278,8 @@ def show_stored(console: Console, size: Size, found: Sequence[dict[str, Any]]) -
     wall, cpu = (sum(row[name] for row in month) for name in ("wall_s", "cpu_s"))
     verdict = "holds" if wall <= TARGET_S else "is missed"
     console.print(
-        f"The month: {wall:.1f} s and {cpu:.1f} s of processor, Postgres included; bar {TARGET_S} s "
-        f"{verdict}; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+        f"The month: {wall:.1f} s and {cpu:.1f} s of processor, Postgres included; the bar of "
+        f"{TARGET_S} s {verdict}; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
     )
 
 

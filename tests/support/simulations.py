@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from copy import deepcopy
 from typing import Any
+
+from rating.api.simulation_bodies import SimulationBody
+from rating.api.simulation_results import simulated_charges
 
 E3: dict[str, Any] = {"product_id": "CFQ7TTC0LFLX", "sku_id": "0001", "name": "E3"}
 E5: dict[str, Any] = {"product_id": "CFQ7TTC0LFLZ", "sku_id": "0001", "name": "E5"}
@@ -60,3 +64,17 @@ ELM: dict[str, Any] = {
 def elm(**changes: Any) -> dict[str, Any]:
     """The scenario, with other parts."""
     return deepcopy(ELM) | changes
+
+
+def printed_year() -> str:
+    """A year of charges under every convention, as bytes that must not depend on the host."""
+    told = []
+    for convention in (
+        "days/v1", "seconds/v1", "days/v1;zone=America/New_York", "seconds/v1;zone=Europe/London",
+    ):  # fmt: skip
+        body = elm(through="2027-05-12", instead={"contract": {"convention": convention}})
+        changes = body["customers"][0]["subscriptions"][1]["changes"]
+        for number, at in enumerate(("2026-11-01T05:30:00Z", "2027-03-14T07:30:00Z"), 9):
+            changes.append({"at": at, "quantity": number})
+        told.append(simulated_charges(SimulationBody.model_validate(body)))
+    return json.dumps(told, sort_keys=True)
