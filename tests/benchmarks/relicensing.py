@@ -239,7 +239,8 @@ def _family_cpu() -> float:
     for process in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess):
             times = process.cpu_times()
-            used += times.user + times.system
+            reaped = times.children_user + times.children_system  # backends that ended
+            used += times.user + times.system + reaped
     return used
 
 
