@@ -70,10 +70,10 @@ def _say_what_next(console: Console, played: Played, keep: bool) -> None:
     number = next((i["number"] for i in played.findings.invoices if i["number"]), "INVOICE")
     console.print(
         "\nThe stack keeps running. Look around:\n"
-        f"  .venv/bin/tieout explain {number} 1      any line, down to its source\n"
-        "  .venv/bin/tieout audit verify              recompute every hash chain\n"
-        "  .venv/bin/tieout play my-story.yaml        your own contracts (docs/stories.md)\n"
-        "  .venv/bin/tieout status                    processes, ports, memory\n"
-        "  .venv/bin/tieout down                      stop; data stays",
+        f"  .venv/bin/tieout explain {number} 1         any line, down to its source\n"
+        "  .venv/bin/tieout audit verify                 recompute every hash chain\n"
+        "  .venv/bin/tieout play my-stories/one.yaml     your own contracts (docs/stories.md)\n"
+        "  .venv/bin/tieout status                       processes, ports, memory\n"
+        "  .venv/bin/tieout down                         stop; data stays",
         highlight=False,
     )
