@@ -1,0 +1,93 @@
+"""A subscription as the provider sees it between two events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from rating.domain.provider_lines.cycles import Cycle, Term
+from rating.domain.provider_lines.windows import Batch
+
+# Products that need another one; the file says so beside them.
+_ADD_ONS = ("phone system", "audio conferencing", "calling plan", "add-on", "addon")
+
+
+class Family(StrEnum):
+    """Which cancellation rules hold (R-WIN's table)."""
+
+    LICENCE = "licence"
+    MARKETPLACE = "marketplace"  # software of others, sold as a service
+    PERPETUAL = "perpetual"
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """Percent off the partner price for the term (R-PROMO)."""
+
+    percent: Decimal  # 0.10 is ten percent
+    ends_on: date | None = None  # last day on which a renewal keeps it
+    max_seats: int | None = None
+
+    def at_renewal(self, day: date) -> Promotion | None:
+        return self if self.ends_on is None or day <= self.ends_on else None
+
+    def holds_for(self, seats: int) -> bool:
+        return self.max_seats is None or seats <= self.max_seats
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """What decides the next line."""
+
+    name: str  # S1, S2 …
+    family: Family
+    term: Term
+    committed_at: datetime  # purchase or completed renewal: the window's beginning
+    price: Decimal  # fixed for the term (R-LOCK)
+    list_price: Decimal  # what a renewal would take
+    quantity: int
+    batches: tuple[Batch, ...]
+    charged_until: date  # inclusive
+    title: str | None = None  # where it is not the one that was bought
+    promotion: Promotion | None = None
+    trial: bool = False
+    extended: bool = False  # in an extended service term (R-EST)
+    add_on: bool = False
+    status: str = "active"
+    auto_renew: bool = True
+    at_term_end: str | None = None  # Cancel, RenewToExtendedServiceTerm …
+    scheduled: Mapping[str, Any] = field(default_factory=dict)  # for the renewal (R-SCHED)
+
+    @property
+    def discount(self) -> Decimal:
+        return self.promotion.percent if self.promotion else Decimal(0)
+
+    @property
+    def cycle(self) -> Cycle:
+        """The charge cycle that was charged last."""
+        return self.term.cycle_on(self.charged_until)
+
+    @property
+    def qualifiers(self) -> tuple[str, ...]:
+        if self.family is not Family.LICENCE:
+            return ()
+        return (("AddOn",) if self.add_on else ()) + (("Trial",) if self.trial else ())
+
+
+def family_of(term: str, title: str | None) -> Family:
+    """By what is known of a product: its term, and the title under which it is sold."""
+    words = (title or "").casefold()
+    if term == "none" or "perpetual" in words:
+        return Family.PERPETUAL
+    if words.startswith("isv ") or "marketplace" in words:
+        return Family.MARKETPLACE
+    return Family.LICENCE
+
+
+def needs_a_base(title: str | None) -> bool:
+    words = (title or "").casefold()
+    return any(name in words for name in _ADD_ONS)
