@@ -192,6 +192,7 @@ def _connectwise(state: Row, target: Target, intents: list[Row]) -> Row:
 
 def _autotask(state: Row, target: Target, intents: list[Row]) -> Row:
     by_charge = _by_external_id(intents, "contract_charge")
+    by_adjustment = _by_external_id(intents, "adjustment")
     services = {row["id"]: row for row in state["services"]}
     own = {
         row["id"]: row
@@ -203,6 +204,7 @@ def _autotask(state: Row, target: Target, intents: list[Row]) -> Row:
             "service": services[own[row["contractServiceID"]]["serviceID"]]["name"],
             "product": services[own[row["contractServiceID"]]["serviceID"]].get("description"),
             "contract_service": row["contractServiceID"],
+            "log_entry": by_adjustment.get(str(row["id"]), {}).get("source_id"),
             "effective": row["effectiveDate"][:10],
             "units": row["unitChange"],
             "unit_price": _text(row.get("adjustedUnitPrice")),

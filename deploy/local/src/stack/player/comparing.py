@@ -56,7 +56,7 @@ class Comparison:
             await self._invoice(invoice)
         if expect.invoices is not None:
             self._no_other_invoices(expect.invoices)
-        self._psa(expect)
+        await self._psa(expect)
         for seats in expect.seats:
             found = next(
                 (
@@ -157,13 +157,13 @@ class Comparison:
 
     # -- PSAs ------------------------------------------------------------------------------------
 
-    def _psa(self, expect: Expect) -> None:
+    async def _psa(self, expect: Expect) -> None:
         for additions in expect.additions:
             self._additions(additions)
         for charges in expect.charges:
             self._charges(charges)
         for adjustments in expect.adjustments:
-            self._adjustments(adjustments)
+            await self._adjustments(adjustments)
 
     def _additions(self, expected: ExpectedAdditions) -> None:
         where = f"{expected.contract}, ConnectWise additions for {expected.invoice}"
@@ -207,7 +207,7 @@ class Comparison:
             if wanted.date is not None:
                 self._same(f"{at}, date", wanted.date.isoformat(), found["date"])
 
-    def _adjustments(self, expected: ExpectedAdjustments) -> None:
+    async def _adjustments(self, expected: ExpectedAdjustments) -> None:
         where = f"{expected.contract}, Autotask adjustments"
         place = self._place(expected.contract)
         held = place.get("adjustments", []) if place else []
@@ -223,6 +223,10 @@ class Comparison:
                 self._same(f"{at}, product", key, found["product"])
             if wanted.unit_price is not None:
                 self._same(f"{at}, unit price", wanted.unit_price, found["unit_price"])
+            if wanted.source is not None:
+                contract = self._names.own(expected.contract)
+                source = await self._sources.of_log_entry(contract, found["log_entry"])
+                self._same(f"{at}, source", wanted.source, source)
 
     def _held(self, contract: str, day: str, what: str) -> list[Row]:
         """The records of one invoice, by its line numbers; foreign records belong to none."""

@@ -36,6 +36,14 @@ class Sources:
         charge = await self.charge(line["charge_id"])
         return [await self._cause(source, line["kind"]) for source in charge["source_ids"]]
 
+    async def of_log_entry(self, contract_id: str, entry_id: str | None) -> str:
+        """The story id of the change that an entry of the License Change Log is about."""
+        path = "/v1/licence-changes"
+        for entry in await self._services.pages("rating", path, contract_id=contract_id):
+            if entry["entry_id"] == entry_id:
+                return await self._cause(str(entry["change_id"]), "licence")
+        return "nothing in the License Change Log"
+
     async def _cause(self, source_id: str, kind: str) -> str:
         if kind == "purchase":
             found = await self._services.get("ingest", f"/v1/provider-lines/{source_id}")
