@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from shared.runtime.jobs import FAILURE, Job, JobRunner, pause_after
+from shared.runtime.jobs import FAILURE, Job, JobRunner, Work, pause_after
 
 NEVER_BY_ITSELF_S = 3600.0
 
@@ -51,6 +51,48 @@ async def test_a_step_is_repeated_until_nothing_is_left() -> None:
     steps, step = stepping([True, True, True])
     async with running(Job("work", step, every_s=NEVER_BY_ITSELF_S)):
         await until(lambda: len(steps) == 4)
+
+
+async def test_a_step_that_left_nothing_is_not_asked_again() -> None:
+    """To ask in vain costs as much as to find something."""
+    steps: list[int] = []
+
+    async def step() -> Work:
+        steps.append(len(steps))
+        return Work.ALL_DONE
+
+    async with running(Job("work", step, every_s=NEVER_BY_ITSELF_S)) as runner:
+        await until(lambda: len(steps) == 1)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert len(steps) == 1
+        runner.wake({"work"})
+        await until(lambda: len(steps) == 2)
+
+
+async def test_one_waiting_worker_is_woken_and_every_busy_one_looks_again() -> None:
+    """One takes several pieces; who is at work may hold what the new piece waits for."""
+    gates = [asyncio.Event() for _ in range(6)]
+    begun: list[int] = []
+
+    async def step() -> bool:
+        begun.append(len(begun))
+        await gates[len(begun) - 1].wait()
+        return False
+
+    job = Job("work", step, every_s=NEVER_BY_ITSELF_S, concurrency=3, one_by_one=True)
+    async with running(job) as runner:
+        await until(lambda: len(begun) == 3)
+        for gate in gates[:2]:
+            gate.set()
+        await until(lambda: runner.running == 1)  # two wait for their bells, the third is at work
+        runner.wake({"work"})
+        await until(lambda: len(begun) == 4)
+        gates[2].set()
+        await until(lambda: len(begun) == 5)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert len(begun) == 5
 
 
 async def test_a_woken_job_does_not_wait_for_its_tick() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from enum import Enum
 
 import structlog
 
@@ -17,18 +18,29 @@ log = structlog.get_logger()
 FAILURE = Backoff(first_s=0.2, longest_s=10.0)
 
 
+class Work(Enum):
+    """A step's answer besides True and False. It counts as true: something was done."""
+
+    ALL_DONE = "all done"  # and nothing was left; what came since has rung the bell
+
+
+Step = Callable[[], Awaitable[bool | Work]]
+
+
 @dataclass(frozen=True)
 class Job:
     """`step` does one piece of work and says whether it found any; it is called again at once then.
 
+    An event wakes all who wait, or `one_by_one` a single one: for steps that take several pieces.
     `pending` counts open work for `/activity`. A step keeps its progress in the database, so that a
     crash at any point is a repetition at worst.
     """
 
     name: str
-    step: Callable[[], Awaitable[bool]]
+    step: Step
     every_s: float = 0.5
     concurrency: int = 1
+    one_by_one: bool = False
     pending: Callable[[Reader], Awaitable[int]] | None = None
 
 
@@ -37,15 +49,23 @@ class JobRunner:
 
     def __init__(self, jobs: tuple[Job, ...]) -> None:
         self._jobs = jobs
-        self._bells = {job.name: [asyncio.Event() for _ in range(job.concurrency)] for job in jobs}
+        self._bells = {job.name: [_Bell() for _ in range(job.concurrency)] for job in jobs}
+        self._one_by_one = {job.name for job in jobs if job.one_by_one}
         self.running = 0
 
     def wake(self, names: set[str]) -> None:
         for name in names:
             if name not in self._bells:
                 raise RuntimeError(f"a transaction woke {name!r}, which is no job of this service")
-            for bell in self._bells[name]:
-                bell.set()
+            self._ring(name)
+
+    def _ring(self, name: str) -> None:
+        """Who is at work looks again afterwards: what is new may be behind what it holds."""
+        idle = [bell for bell in self._bells[name] if bell.waited_for]
+        for bell in self._bells[name]:
+            if name in self._one_by_one and bell in idle[1:]:
+                continue
+            bell.set()
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -53,8 +73,9 @@ class JobRunner:
                 for bell in self._bells[job.name]:
                     group.create_task(self._loop(job, bell), name=f"job {job.name}")
 
-    async def _loop(self, job: Job, bell: asyncio.Event) -> None:
+    async def _loop(self, job: Job, bell: _Bell) -> None:
         failures = 0
+        worked: bool | Work
         while True:
             bell.clear()
             try:
@@ -63,10 +84,10 @@ class JobRunner:
                 failures, worked = failures + 1, False
                 telemetry.JOB_FAILURES.labels(job.name).inc()
                 log.exception("job.failed", job=job.name, failures=failures, error=repr(error))
-            if not worked:
-                await _ring_or_timeout(bell, max(job.every_s, pause_after(failures)))
+            if worked is not True:
+                await bell.rung(max(job.every_s, pause_after(failures)))
 
-    async def _step(self, job: Job) -> bool:
+    async def _step(self, job: Job) -> bool | Work:
         self.running += 1
         try:
             return await job.step()
@@ -80,9 +101,18 @@ def pause_after(failures: int) -> float:
     return min(FAILURE.longest_s, FAILURE.first_s * 2.0**doublings) if failures else 0.0
 
 
-async def _ring_or_timeout(bell: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await bell.wait()
-    except TimeoutError:
-        pass
+class _Bell(asyncio.Event):
+    """Of one worker."""
+
+    waited_for = False
+
+    async def rung(self, within_s: float) -> None:
+        """Return when it rings, or after so many seconds."""
+        self.waited_for = True
+        try:
+            async with asyncio.timeout(within_s):
+                await self.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self.waited_for = False

@@ -25,6 +25,7 @@ def jobs(context: Context, settings: IngestSettings) -> tuple[Job, ...]:
             handlers.CHECKS,
             partial(work.check_some, context),
             concurrency=settings.ingest_check_workers,
+            one_by_one=True,  # one of them takes all that is due
             pending=checks.count_open_checks,
         ),
         Job(

@@ -11,12 +11,13 @@ from ingest.handlers.looking import look_at
 from ingest.handlers.pricing import import_sheet
 from ingest.handlers.sweeping import start_sync, sweep_customer
 from ingest.store import checks, exports, leases, price_sheets, syncs, webhooks
+from shared.runtime.jobs import Work
 
 LOOKS_AT_ONCE = 8
 JOBS = (CHECKS, SYNCS, SWEEPS, EXPORTS, PRICE_SHEETS)
 
 
-async def check_some(context: Context) -> bool:
+async def check_some(context: Context) -> bool | Work:
     """A few subscriptions side by side; each look is serial in itself."""
     async with context.database.transaction() as tx:
         due = await checks.claim_checks(tx, context.lease(tx.new_id()), at_most=LOOKS_AT_ONCE)
@@ -31,7 +32,8 @@ async def check_some(context: Context) -> bool:
     for outcome in outcomes:
         if outcome is not None:
             raise outcome
-    return bool(due)
+    # Who asks during a look rings the bell, and a look that is to be repeated is due later.
+    return Work.ALL_DONE if 0 < len(due) < LOOKS_AT_ONCE else bool(due)
 
 
 async def sync_next(context: Context) -> bool:

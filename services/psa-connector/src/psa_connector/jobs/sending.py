@@ -34,8 +34,9 @@ from psa_connector.domain.verdicts import Observation, judge
 from psa_connector.handlers import delivering
 from psa_connector.handlers.delivering import Outcome, Pause
 from psa_connector.jobs.claims import Claims
-from psa_connector.store import intents
+from psa_connector.store import intents, queue
 from psa_connector.store.queue import Claim, Settlement
+from shared.runtime.jobs import Work as Worked
 from shared.runtime.postgres import Database
 
 log = structlog.get_logger()
@@ -68,7 +69,7 @@ class Sender:
         self._timeout_s = timeout_s
         self._look_again_s = claims.pace.look_again_s
 
-    async def step(self) -> bool:
+    async def step(self) -> bool | Worked:
         """Deliver the first deliverable intent of some target."""
         claimed = await self._claims.next()
         if claimed is None:
@@ -77,7 +78,8 @@ class Sender:
         outcome = await self._outcome(held, lease_ends - self._timeout_s - MARGIN_S)
         async with self._database.transaction(cause=held.cause) as tx:
             await delivering.settle(tx, held, outcome)
-        return True
+            more = await queue.any_moving(tx)
+        return True if more else Worked.ALL_DONE
 
     async def _outcome(self, held: Claim, leave_by: float) -> Outcome:
         try:
