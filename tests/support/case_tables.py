@@ -14,6 +14,7 @@ PREFIX = "not offered: "
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("case tables")
+    group.addoption("--nce-cases", metavar="FILE", help="instead of tests/golden/nce-cases.csv")
     group.addoption("--peer-cases", metavar="FILE", help="instead of tests/golden/peer-cases.csv")
 
 

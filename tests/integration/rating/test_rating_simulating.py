@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from support.in_process import InProcess
 from support.simulations import elm
 
@@ -29,3 +31,42 @@ async def test_an_unknown_convention_is_answered_with_the_reason(rating: InProce
 
     assert (answer.status_code, answer.json()["code"]) == (422, "convention_unknown")
     assert "loses money" in answer.json()["detail"]
+
+
+async def test_the_providers_side_is_answered_over_http_too(rating: InProcess) -> None:
+    """Scenario 6, row 3: 22 of 25 seats, given back on the third day."""
+    body = {
+        "term": "P1Y",
+        "billing_plan": "monthly",
+        "unit_price": "18.04",
+        "currency": "USD",
+        "term_start": "2026-04-01",
+        "events": [
+            {"at": "2026-04-01T09:00:00Z", "type": "purchase", "qty": 25},
+            {"at": "2026-04-03T09:00:00Z", "type": "remove_seats", "qty": 3},
+        ],
+    }
+
+    told = await rating.ok("POST", "/v1/simulations/provider-lines", json=body)
+
+    amounts = [line["amounts"]["unit"] for line in told["lines"]]
+    assert amounts == ["451.00", "-420.75", "370.26"]
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [({"term": "P7Y"}, "case_field_invalid"), ({"unit_price": 18.04}, "request_invalid")],
+)
+async def test_a_case_that_is_none_is_refused(
+    rating: InProcess, change: dict[str, object], code: str
+) -> None:
+    """Floats never become prices."""
+    body = {
+        "term": "P1Y", "billing_plan": "monthly", "unit_price": "1", "currency": "USD",
+        "term_start": "2026-04-01",
+        "events": [{"at": "2026-04-01T09:00:00Z", "type": "purchase", "qty": 1}],
+    }  # fmt: skip
+
+    answer = await rating.http.request("POST", "/v1/simulations/provider-lines", json=body | change)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, code)

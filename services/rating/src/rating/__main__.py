@@ -1,13 +1,19 @@
-"""`python -m rating run | migrate | check`."""
+"""`python -m rating run | migrate | check`, and `simulate …`, which needs no settings."""
 
 from __future__ import annotations
 
-from rating.main import build
-from rating.settings import RatingSettings
-from shared.runtime.service import main as serve
+import sys
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["simulate"]:
+        from rating import offline
+
+        sys.exit(offline.run(sys.argv[2:]))
+    from rating.main import build  # a second of imports that a simulation does not need
+    from rating.settings import RatingSettings
+    from shared.runtime.service import main as serve
+
     serve(RatingSettings, build)
 
 

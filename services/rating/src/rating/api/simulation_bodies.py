@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field, model_validator
 
@@ -52,6 +52,21 @@ class ChangeBody(Body):
     term_end: Day | None = None
     kind: ChangeKind = ChangeKind.QUANTITY_CHANGED
     change_id: Name | None = None
+
+
+class ProviderCaseBody(Body):
+    """A row of the case table: premises, and events in order. `pc_to_bc_rates` by month of charge,
+    `{"2025-03": {"rate": "1.08", "billing_currency": "USD"}}`."""
+
+    term: str
+    billing_plan: str
+    unit_price: str
+    currency: str
+    term_start: str
+    events: Annotated[list[dict[str, Any]], Field(max_length=MANY)]
+    case_id: str | None = None
+    sku_title: str | None = None
+    pc_to_bc_rates: dict[str, dict[str, str]] | None = None
 
 
 class SubscriptionBody(Body):

@@ -6,8 +6,9 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from rating.api.simulation_bodies import SimulationBody
+from rating.api.simulation_bodies import ProviderCaseBody, SimulationBody
 from rating.api.simulation_results import simulated_charges
+from rating.domain.provider_lines import expected_lines, read_case
 from shared.runtime.web import Reads
 
 
@@ -20,5 +21,12 @@ def router() -> APIRouter:
         that bill. With `instead`, the difference another price sheet, contract, term or rate would
         make, per customer and line. Nothing is kept."""
         return simulated_charges(body)
+
+    @routes.post("/simulations/provider-lines", operation_id="simulations.provider_lines")
+    async def simulate_provider_lines(body: ProviderCaseBody, caller: Reads) -> dict[str, Any]:
+        """The provider's side of a licence history: the lines of its reconciliation file, each with
+        its amount under every documented rounding. Nothing is kept."""
+        case = read_case(body.model_dump())
+        return {"lines": [outcome.printed() for outcome in expected_lines(case)]}
 
     return routes

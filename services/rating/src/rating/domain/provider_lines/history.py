@@ -80,7 +80,7 @@ class History:
             share=span.share,
             quantity=Decimal(subscription.quantity if quantity is None else quantity),
             currency=self.case.currency,
-            rate=self.case.rates.get(f"{ordered:%Y-%m}"),
+            rate=self.case.rates.get(f"{ordered:%Y-%m}") or event.rate(),
             month_share=Fraction(*span.months) if span.months else None,
         )
         title = [("sku_title", subscription.title)] if subscription.title else []

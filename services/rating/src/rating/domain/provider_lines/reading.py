@@ -98,6 +98,16 @@ class Event:
         found = self.text(name)
         return None if found is None else _instant(found, lambda words: self.fault(name, words))
 
+    def rate(self) -> Rate | None:
+        """An exchange rate told with the event."""
+        rate, currency = self.number("pc_to_bc_rate"), self.text("billing_currency")
+        if rate is None:
+            return None
+        if rate <= 0 or currency is None:
+            raise self.fault("pc_to_bc_rate", "is no rate into a billing_currency")
+        exponent(currency)
+        return Rate(rate, currency)
+
     def fault(self, name: str, words: str) -> Invalid:
         return Invalid("event_field_invalid", f"event {self.index} ({self.type}): {name} {words}")
 
