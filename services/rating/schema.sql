@@ -8,6 +8,17 @@ BEGIN
 
 END $$;
 
+CREATE TABLE rating.allocation (
+    allocation_id text NOT NULL,
+    subscription_id text NOT NULL,
+    kind text NOT NULL,
+    effective_on date NOT NULL,
+    body jsonb NOT NULL,
+    recorded_at timestamp with time zone NOT NULL,
+    recorded_by text NOT NULL,
+    CONSTRAINT allocation_kind_check CHECK ((kind = ANY (ARRAY['opening'::text, 'move'::text, 'change'::text, 'default'::text])))
+);
+
 CREATE TABLE rating.azure_subscription (
     customer_id text NOT NULL,
     azure_subscription_id text NOT NULL,
@@ -251,6 +262,9 @@ CREATE TABLE rating.usage_file (
     CONSTRAINT usage_file_state_check CHECK ((state = ANY (ARRAY['receiving'::text, 'incomplete'::text, 'mismatch'::text, 'current'::text, 'superseded'::text])))
 );
 
+ALTER TABLE ONLY rating.allocation
+    ADD CONSTRAINT allocation_pkey PRIMARY KEY (allocation_id);
+
 ALTER TABLE ONLY rating.azure_subscription
     ADD CONSTRAINT azure_subscription_pkey PRIMARY KEY (customer_id, azure_subscription_id);
 
@@ -302,6 +316,8 @@ ALTER TABLE ONLY rating.usage_delta
 ALTER TABLE ONLY rating.usage_file
     ADD CONSTRAINT usage_file_pkey PRIMARY KEY (file_id);
 
+CREATE INDEX allocation_subscription ON rating.allocation USING btree (subscription_id, effective_on, allocation_id);
+
 CREATE INDEX charge_contract ON rating.charge USING btree (contract_id, bill_on, charge_id);
 
 CREATE INDEX charge_subscription ON rating.charge USING btree (contract_id, subscription_id);
@@ -337,6 +353,8 @@ CREATE INDEX usage_delta_customer ON rating.usage_delta USING btree (customer_id
 CREATE UNIQUE INDEX usage_file_current ON rating.usage_file USING btree (data_set) WHERE (state = 'current'::text);
 
 CREATE INDEX usage_file_month ON rating.usage_file USING btree (billing_month, state);
+
+CREATE TRIGGER fact_is_kept BEFORE DELETE OR UPDATE ON rating.allocation FOR EACH ROW EXECUTE FUNCTION rating.refuse_change();
 
 CREATE TRIGGER fact_is_kept BEFORE DELETE OR UPDATE ON rating.charge_revision FOR EACH ROW EXECUTE FUNCTION rating.refuse_change();
 

@@ -35,6 +35,7 @@ class AccountChanged(Event):
     country: str  # ISO 3166-1 alpha-2
     tax_jurisdiction: str  # "US-NY", "NL"
     currency: Currency
+    parent_account_id: str | None = None  # the group it belongs to
 
     def key(self) -> str:
         return self.account_id
@@ -62,6 +63,9 @@ class ContractChanged(Event):
     provider_customer_id: Id
     subscription_ids: tuple[str, ...] | None  # None: all of the customer's, licences and Azure
     convention: str = DEFAULT  # how parts of a cycle are counted and lines rounded
+    # Of these it bills only the seats allocated to it; no contract bills them whole.
+    shared_subscription_ids: tuple[str, ...] = ()
+    bill_to_account_id: str | None = None  # who gets the invoice, if not the account itself
 
     def key(self) -> str:
         return self.contract_id
@@ -89,6 +93,22 @@ class CycleClosed(Event):
         return f"invoice-run/{self.run_id}"
 
 
+class SiteAmount(Contract):
+    """The part of a line on a consolidated invoice that belongs to its own contract: the rounded
+    amount in the contract's currency, and the pinned rate that made the line's `net` of it."""
+
+    contract_id: Id
+    account_id: Id
+    account_name: str
+    tax_jurisdiction: str
+    currency: Currency
+    net: Exact
+    unit_price: Exact | None
+    fx_rate: Exact  # 1 where the currencies are the same
+    fx_on: date | None = None
+    fx_source: str | None = None
+
+
 class InvoiceLine(Contract):
     """One line as the customer sees it. `net` is rounded; the invoice's net is their sum."""
 
@@ -111,6 +131,7 @@ class InvoiceLine(Contract):
     service_period: PeriodField
     recurring: bool
     corrects: str | None = None  # "<invoice number>/<line>" this line supplements or amends
+    site: SiteAmount | None = None  # on consolidated invoices only
 
 
 class InvoiceDrafted(Event):

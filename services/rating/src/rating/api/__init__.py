@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from rating.api import charges, prices, simulations, usage
+from rating.api import allocations, charges, prices, simulations, usage
 from shared.runtime.postgres import Database
 
 
 def router(database: Database) -> APIRouter:
     """All routes under /v1."""
     routes = APIRouter(prefix="/v1", tags=["rating"])
-    for part in (prices, charges, usage):
+    for part in (allocations, prices, charges, usage):
         routes.include_router(part.router(database))
     routes.include_router(simulations.router())
     return routes

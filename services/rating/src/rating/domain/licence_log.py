@@ -92,9 +92,10 @@ def _entry(
     prorations: Mapping[str, ChargeRated],
 ) -> LicenceChangeRated:
     change = step.change
+    identity = (change.change_id, part.leg, *([step.site] if step.site else []))
     caused = [c for leg, c in prorations.items() if part.leg in ("", leg)]
     return LicenceChangeRated(
-        entry_id=derived_id("licence-change", change.change_id, part.leg),
+        entry_id=derived_id("licence-change", *identity),
         change_id=change.change_id,
         kind=change.kind,
         contract_id=contract.contract_id,

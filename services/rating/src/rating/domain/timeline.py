@@ -48,6 +48,8 @@ class Step:
     day: date
     before: State
     after: State
+    site: str | None = None  # the contract whose part of the subscription this is
+    civil: bool = False  # `day` was told as a date: the same in every zone
 
     @property
     def delta(self) -> int:
@@ -74,7 +76,7 @@ class Timeline:
             return self
         steps, day = [], date.min
         for step in self.steps:
-            day = max(day, _day_in(convention, step.change))
+            day = max(day, step.day if step.civil else _day_in(convention, step.change))
             steps.append(replace(step, day=day))
         return replace(self, steps=tuple(steps))
 

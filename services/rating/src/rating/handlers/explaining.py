@@ -13,11 +13,12 @@ from fractions import Fraction
 from typing import Any
 
 from rating.domain import revisions
+from rating.domain.allocations import SOURCE_PREFIX, Allocation
 from rating.domain.usage_charges import PRODUCT_PREFIX, Bin, UsageSum, exact_sale, meter_costs
 from rating.handlers.figures import licence_arithmetic, licence_exact, plain, then_rounded
 from rating.handlers.terms import usage_terms
 from rating.handlers.usage_lines import line_json
-from rating.store import charges, facts, usage, usage_files
+from rating.store import allocations, charges, facts, usage, usage_files
 from rating.store.charges import Revision
 from shared.contracts.ingest import SubscriptionChanged
 from shared.contracts.invoicing import ContractChanged
@@ -77,6 +78,8 @@ async def explain(reader: Reader, charge_id: str, revision: int | None = None) -
 
 async def _licence(reader: Reader, charge: ChargeRated) -> Json:
     changes = await facts.changes_by_id(reader, charge.source_ids)
+    own = [x.removeprefix(SOURCE_PREFIX) for x in charge.source_ids if x.startswith(SOURCE_PREFIX)]
+    shared = await allocations.by_ids(reader, own)
     entries = await charges.entries_of_changes(reader, charge.source_ids)
     share = charge.proration
     exact = licence_exact(charge)
@@ -84,11 +87,11 @@ async def _licence(reader: Reader, charge: ChargeRated) -> Json:
         "arithmetic": licence_arithmetic(charge),
         "proration": _proration(share) if share else None,
         "cost": _cost(charge),
-        "sources": [_change(change) for change in changes],
+        "sources": [_change(change) for change in changes] + [_allocation(x) for x in shared],
         "log_entries": [entry.model_dump(mode="json") for entry in entries],
         "checks": [
             _check("quantity × unit price × share = exact amount", exact, charge.amount_exact),
-            _check("sources known", len(charge.source_ids), len(changes)),
+            _check("sources known", len(charge.source_ids), len(changes) + len(shared)),
         ],
     }
 
@@ -248,6 +251,17 @@ def _change(change: SubscriptionChanged) -> Json:
         "actor": source.actor,
         "estimated_time": source.estimated_time,
         "ingest": f"/v1/changes/{change.change_id}",
+    }
+
+
+def _allocation(fact: Allocation) -> Json:
+    return {
+        "kind": "allocation",
+        "allocation_id": fact.allocation_id,
+        "allocation": fact.kind.value,
+        "effective_on": fact.effective_on.isoformat(),
+        "sites": {site.contract_id: site.seats for site in fact.sites},
+        "cause": fact.cause,
     }
 
 

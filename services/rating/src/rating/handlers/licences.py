@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from rating.domain.allocations import Allocation
+from rating.handlers.allocating import keep_allocation
 from rating.handlers.rating_usage import CONCLUDE
 from rating.handlers.settling import settle_subscription
-from rating.store import due, facts, locks
+from rating.store import allocations, due, facts, locks
 from rating.store.due import DueKind
 from shared.contracts.ingest import ProviderPurchaseRecorded, SubscriptionChanged
 from shared.runtime.postgres import Transaction
@@ -15,6 +17,28 @@ async def on_subscription_changed(event: SubscriptionChanged, tx: Transaction) -
     await locks.hold_customers(tx, [event.customer_id])
     if await facts.add_change(tx, event):
         await settle_subscription(tx, event.customer_id, event.subscription_id)
+
+
+async def enter_allocation(tx: Transaction, wanted: Allocation) -> Allocation:
+    """Keep an allocation and rate the subscription again for every site.
+
+    The contracts are held first: one that arrives at the same time sees this fact, or is seen.
+
+    Raises:
+        Invalid, Conflict: what `keep_allocation` refuses.
+    """
+    contracts = sorted({site.contract_id for site in wanted.sites})
+    for contract_id in contracts:
+        await locks.hold_contract(tx, contract_id)
+    name = wanted.subscription_id
+    customers = await allocations.customers_concerned(tx, name, contracts)
+    await locks.hold_customers(tx, customers)
+    kept, is_news = await keep_allocation(tx, wanted)
+    if is_news:
+        for customer_id in sorted(customers):
+            if name in await facts.timelines(tx, customer_id, name):
+                await settle_subscription(tx, customer_id, name)
+    return kept
 
 
 async def on_purchase_recorded(event: ProviderPurchaseRecorded, tx: Transaction) -> None:

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from rating.domain.allocations import sharing
 from rating.domain.desired import Desired, Draft, Hold, merge
 from rating.domain.licences import Terms, licence_charges
 from rating.domain.minimums import minimum_charges
 from rating.domain.ownership import covers, is_before_all, owner_of_change, owner_of_cycle
 from rating.domain.purchases import is_withdrawn, purchase_charge, purchase_charge_id
 from rating.domain.rules import RuleKind
+from rating.domain.sites import SharedOut
 from rating.domain.timeline import Timeline
 from rating.domain.usage_charges import usage_charges
+from rating.handlers.allocating import as_site, hold_unallocated, settled, shared_out
 from rating.handlers.publishing import log_changes, publish_difference
 from rating.handlers.terms import licence_book, rules_for, usage_terms
 from rating.store import charges, facts, holds, prices, usage, usage_files
@@ -57,7 +60,8 @@ async def settle_subscription(tx: Transaction, customer_id: str, subscription_id
     contracts = (await facts.contracts_of(tx, [customer_id]))[customer_id]
     timelines = await facts.timelines(tx, customer_id, subscription_id)
     for contract in contracts:
-        if covers(contract, subscription_id):
+        shares = subscription_id in contract.shared_subscription_ids
+        if shares or covers(contract, subscription_id):
             await _licences(tx, contract, contracts, timelines, subscription_id)
     await hold_uncovered(tx, contracts, timelines[subscription_id])
 
@@ -66,6 +70,9 @@ async def hold_uncovered(
     tx: Transaction, contracts: Sequence[ContractChanged], line: Timeline
 ) -> None:
     """Somebody has seats and nobody is billed for them: say so."""
+    if sites := sharing(contracts, line.subscription_id):
+        await hold_unallocated(tx, sites, line)
+        return
     last = line.steps[-1]
     on = max(utc_day(tx.now), last.day)
     name = line.subscription_id
@@ -97,14 +104,15 @@ async def _licences(
     subscription_id: str | None = None,
 ) -> None:
     """All licence subscriptions, or one."""
-    covered = {name: x for name, x in timelines.items() if covers(contract, name)}
+    shared = await shared_out(tx, siblings, timelines)
+    covered = _covered(contract, timelines, shared)
     terms = Terms(
         contract,
         siblings,
         await licence_book(tx, contract, covered.values()),
         await facts.closed_through(tx, contract.contract_id),
     )
-    found: dict[str, Desired] = {x: licence_charges(terms, covered[x]) for x in sorted(covered)}
+    found = {name: _concluded(terms, covered[name], shared.get(name)) for name in sorted(covered)}
     published = await charges.published(tx, contract.contract_id, LICENCE_KINDS, subscription_id)
     desired = merge(found.values())
     await publish_difference(tx, contract, desired, published)
@@ -119,6 +127,28 @@ async def _licences(
         stale.discard(scope)
     for scope in sorted(stale):
         await holds.replace_holds(tx, _place(contract, scope), [])
+
+
+def _concluded(terms: Terms, line: Timeline, shared: SharedOut | None) -> Desired:
+    if shared is None:
+        return licence_charges(terms, line)
+    return settled(licence_charges(as_site(terms), line), shared)
+
+
+def _covered(
+    contract: ContractChanged, timelines: Mapping[str, Timeline], shared: Mapping[str, SharedOut]
+) -> dict[str, Timeline]:
+    """What the contract bills: whole subscriptions, and its part of shared ones."""
+    found = {}
+    for name, line in timelines.items():
+        if name not in shared:
+            if covers(contract, name):
+                found[name] = line
+        elif name in contract.shared_subscription_ids:
+            part = shared[name].timelines.get(contract.contract_id)
+            if part is not None:
+                found[name] = part
+    return found
 
 
 async def _usage(tx: Transaction, contract: ContractChanged) -> None:

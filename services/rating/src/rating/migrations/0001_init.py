@@ -34,6 +34,18 @@ CREATE TABLE contract_version (
 );
 CREATE INDEX contract_version_customer ON contract_version (provider_customer_id);
 
+-- Which contract has how many seats of a subscription that several share, and since when.
+CREATE TABLE allocation (
+    allocation_id    text PRIMARY KEY,
+    subscription_id  text NOT NULL,
+    kind             text NOT NULL CHECK (kind IN ('opening', 'move', 'change', 'default')),
+    effective_on     date NOT NULL,
+    body             jsonb NOT NULL,
+    recorded_at      timestamptz NOT NULL,
+    recorded_by      text NOT NULL
+);
+CREATE INDEX allocation_subscription ON allocation (subscription_id, effective_on, allocation_id);
+
 CREATE TABLE price_row (
     sheet_id         text NOT NULL,
     product_key      text NOT NULL,
@@ -254,6 +266,8 @@ CREATE TABLE due (
 CREATE TRIGGER fact_is_kept BEFORE UPDATE OR DELETE ON subscription_change
     FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER fact_is_kept BEFORE UPDATE OR DELETE ON contract_version
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER fact_is_kept BEFORE UPDATE OR DELETE ON allocation
     FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER fact_is_kept BEFORE UPDATE OR DELETE ON price_row
     FOR EACH ROW EXECUTE FUNCTION refuse_change();
