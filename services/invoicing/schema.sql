@@ -88,6 +88,7 @@ CREATE TABLE invoicing.account (
     country text NOT NULL,
     tax_jurisdiction text NOT NULL,
     currency text NOT NULL,
+    parent_account_id text,
     changed_at timestamp with time zone NOT NULL
 );
 
@@ -127,6 +128,8 @@ CREATE TABLE invoicing.contract (
     provider_customer_id text NOT NULL,
     subscription_ids text[],
     convention text NOT NULL,
+    shared_subscription_ids text[] NOT NULL,
+    bill_to_account_id text,
     changed_at timestamp with time zone NOT NULL,
     CONSTRAINT contract_anchor_day_check CHECK (((anchor_day >= 1) AND (anchor_day <= 31))),
     CONSTRAINT contract_invoice_offset_days_check CHECK ((invoice_offset_days >= 0)),
@@ -139,6 +142,17 @@ CREATE TABLE invoicing.contract_version (
     terms jsonb NOT NULL,
     changed_at timestamp with time zone NOT NULL,
     changed_by text NOT NULL
+);
+
+CREATE TABLE invoicing.fx_rate (
+    source_currency text NOT NULL,
+    target_currency text NOT NULL,
+    rate_on date NOT NULL,
+    version integer NOT NULL,
+    rate numeric NOT NULL,
+    source text NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    CONSTRAINT fx_rate_rate_check CHECK ((rate > (0)::numeric))
 );
 
 CREATE TABLE invoicing.invoice (
@@ -203,6 +217,7 @@ CREATE TABLE invoicing.invoice_line (
     tax numeric,
     tax_rate numeric NOT NULL,
     tax_rate_id text NOT NULL,
+    site jsonb,
     CONSTRAINT invoice_line_check CHECK (((charge_id IS NULL) <> (item_id IS NULL))),
     CONSTRAINT invoice_line_number_check CHECK ((number > 0))
 );
@@ -238,7 +253,7 @@ CREATE TABLE invoicing.invoice_run (
     requested_by text NOT NULL,
     changed_at timestamp with time zone NOT NULL,
     CONSTRAINT invoice_run_check CHECK (((state = 'held'::text) = (held_reason IS NOT NULL))),
-    CONSTRAINT invoice_run_state_check CHECK ((state = ANY (ARRAY['requested'::text, 'rating'::text, 'drafted'::text, 'tax_requested'::text, 'finalised'::text, 'held'::text, 'empty'::text])))
+    CONSTRAINT invoice_run_state_check CHECK ((state = ANY (ARRAY['requested'::text, 'rating'::text, 'collected'::text, 'drafted'::text, 'tax_requested'::text, 'finalised'::text, 'held'::text, 'empty'::text])))
 );
 
 CREATE TABLE invoicing.invoice_sequence (
@@ -298,6 +313,9 @@ ALTER TABLE ONLY invoicing.contract
 ALTER TABLE ONLY invoicing.contract_version
     ADD CONSTRAINT contract_version_pkey PRIMARY KEY (contract_id, version);
 
+ALTER TABLE ONLY invoicing.fx_rate
+    ADD CONSTRAINT fx_rate_pkey PRIMARY KEY (source_currency, target_currency, rate_on, version);
+
 ALTER TABLE ONLY invoicing.invoice_draft
     ADD CONSTRAINT invoice_draft_pkey PRIMARY KEY (invoice_id, revision);
 
@@ -341,6 +359,8 @@ CREATE INDEX charge_due ON invoicing.charge USING btree (contract_id, bill_on);
 
 CREATE INDEX contract_account ON invoicing.contract USING btree (account_id);
 
+CREATE INDEX contract_bill_to ON invoicing.contract USING btree (bill_to_account_id) WHERE (bill_to_account_id IS NOT NULL);
+
 CREATE INDEX invoice_account ON invoicing.invoice USING btree (account_id, invoice_date, invoice_id);
 
 CREATE INDEX invoice_contract ON invoicing.invoice USING btree (contract_id, invoice_date, invoice_id);
@@ -349,9 +369,11 @@ CREATE INDEX invoice_line_charge ON invoicing.invoice_line USING btree (charge_i
 
 CREATE INDEX invoice_payment_invoice ON invoicing.invoice_payment USING btree (invoice_id);
 
-CREATE UNIQUE INDEX invoice_run_active ON invoicing.invoice_run USING btree (contract_id) WHERE (state = ANY (ARRAY['rating'::text, 'drafted'::text, 'tax_requested'::text, 'held'::text]));
+CREATE UNIQUE INDEX invoice_run_active ON invoicing.invoice_run USING btree (contract_id) WHERE (state = ANY (ARRAY['rating'::text, 'collected'::text, 'drafted'::text, 'tax_requested'::text, 'held'::text]));
 
 CREATE INDEX invoice_run_held ON invoicing.invoice_run USING btree (held_since, run_id) WHERE (state = 'held'::text);
+
+CREATE INDEX invoice_run_invoice ON invoicing.invoice_run USING btree (invoice_id) WHERE (invoice_id IS NOT NULL);
 
 CREATE INDEX invoice_run_requested ON invoicing.invoice_run USING btree (invoice_date, contract_id) WHERE (state = 'requested'::text);
 
@@ -360,6 +382,8 @@ CREATE INDEX one_time_item_open ON invoicing.one_time_item USING btree (contract
 CREATE TRIGGER charge_revision_is_append_only BEFORE DELETE OR UPDATE ON invoicing.charge_revision FOR EACH ROW EXECUTE FUNCTION invoicing.refuse_change();
 
 CREATE TRIGGER contract_version_is_append_only BEFORE DELETE OR UPDATE ON invoicing.contract_version FOR EACH ROW EXECUTE FUNCTION invoicing.refuse_change();
+
+CREATE TRIGGER fx_rate_is_append_only BEFORE DELETE OR UPDATE ON invoicing.fx_rate FOR EACH ROW EXECUTE FUNCTION invoicing.refuse_change();
 
 CREATE TRIGGER invoice_draft_is_append_only BEFORE DELETE OR UPDATE ON invoicing.invoice_draft FOR EACH ROW EXECUTE FUNCTION invoicing.refuse_change();
 
@@ -382,6 +406,9 @@ CREATE TRIGGER invoice_tax_is_append_only BEFORE DELETE OR UPDATE ON invoicing.i
 CREATE TRIGGER invoice_tax_is_never_emptied BEFORE TRUNCATE ON invoicing.invoice_tax FOR EACH STATEMENT EXECUTE FUNCTION invoicing.refuse_change();
 
 ALTER TABLE ONLY invoicing.account
+    ADD CONSTRAINT account_parent_account_id_fkey FOREIGN KEY (parent_account_id) REFERENCES invoicing.account(account_id);
+
+ALTER TABLE ONLY invoicing.account
     ADD CONSTRAINT account_selling_entity_id_fkey FOREIGN KEY (selling_entity_id) REFERENCES invoicing.selling_entity(selling_entity_id);
 
 ALTER TABLE ONLY invoicing.charge
@@ -392,6 +419,9 @@ ALTER TABLE ONLY invoicing.charge
 
 ALTER TABLE ONLY invoicing.contract
     ADD CONSTRAINT contract_account_id_fkey FOREIGN KEY (account_id) REFERENCES invoicing.account(account_id);
+
+ALTER TABLE ONLY invoicing.contract
+    ADD CONSTRAINT contract_bill_to_account_id_fkey FOREIGN KEY (bill_to_account_id) REFERENCES invoicing.account(account_id);
 
 ALTER TABLE ONLY invoicing.contract_version
     ADD CONSTRAINT contract_version_contract_id_fkey FOREIGN KEY (contract_id) REFERENCES invoicing.contract(contract_id);

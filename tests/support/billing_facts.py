@@ -194,13 +194,14 @@ def cycle_rated(
 
 
 def tax_of(draft: InvoiceDrafted, rates: dict[str, str], **changes: Any) -> TaxDetermined:
-    """What tax answers when each category has one rate."""
+    """What tax answers when each place, or else each category, has one rate."""
     places = exponent(draft.currency)
     per_line = draft.tax_mode is TaxMode.PER_LINE
     answers: list[LineTax] = []
     groups: dict[Decimal, list[tuple[InvoiceLine, Decimal]]] = {}
     for line in draft.lines:
-        rate = Decimal(rates[line.tax_category])
+        place = line.site.tax_jurisdiction if line.site else draft.tax_jurisdiction
+        rate = Decimal(rates[place if place in rates else line.tax_category])
         tax = round_to(EXACT.multiply(line.net, rate), places, Rounding.HALF_AWAY)
         answers.append(
             LineTax(

@@ -177,7 +177,8 @@ async def test_one_bad_customer_does_not_block(
         await tx.execute(
             "INSERT INTO contract SELECT name, version, account_id, currency, timing, anchor_day,"
             " invoice_offset_days, starts_on, billed_through, ends_on, provider_customer_id,"
-            " subscription_ids, convention, changed_at FROM contract, unnest($1::text[]) AS name"
+            " subscription_ids, convention, shared_subscription_ids, bill_to_account_id,"
+            " changed_at FROM contract, unnest($1::text[]) AS name"
             " WHERE contract_id = 'ALD-1'",
             contracts,
         )

@@ -222,7 +222,7 @@ def _answer(found: Record) -> dict[str, Any]:
     }
     if found["determination_id"] is None:
         return asked | {"reason": found["reason"], "detail": found["detail"]}
-    nets = {number: (category, net) for number, category, net in found["lines"]}
+    nets = {number: (category, net) for number, category, net, *_ in found["lines"]}
     return asked | {
         "determination_id": found["determination_id"],
         "engine": found["engine"],

@@ -155,7 +155,15 @@ def _document(event: InvoiceDrafted) -> Document:
         mode=event.tax_mode,
         currency=event.currency,
         tax_date=event.invoice_date,
-        lines=tuple(Line(line.number, line.tax_category, line.net) for line in event.lines),
+        lines=tuple(
+            Line(
+                line.number,
+                line.tax_category,
+                line.net,
+                line.site.tax_jurisdiction if line.site else None,
+            )
+            for line in event.lines
+        ),
         net=event.net,
     )
 

@@ -150,7 +150,7 @@ async def add_draft(tx: Transaction, document: Document, cause: Envelope) -> Non
     await tx.execute(
         INSERT_DRAFT, document.invoice_id, document.revision, document.account_id,
         document.jurisdiction, document.mode.value, document.currency, document.tax_date,
-        document.net, [[line.number, line.category, line.net] for line in document.lines],
+        document.net, _lines(document),
         [[name, value.decode()] for name, value in cause.headers()], tx.now,
     )  # fmt: skip
 
@@ -211,6 +211,13 @@ async def list_holds(
     return await reader.fetch(LIST_HOLDS, since, after, limit)
 
 
+def _lines(document: Document) -> list[list[object]]:
+    return [
+        [line.number, line.category, line.net, *([line.jurisdiction] if line.jurisdiction else [])]
+        for line in document.lines
+    ]
+
+
 def _rate(row: Record) -> Rate:
     return Rate(
         rate_id=row["rate_id"],
@@ -233,7 +240,10 @@ def _draft(row: Record) -> Draft:
         mode=TaxMode(row["mode"]),
         currency=row["currency"],
         tax_date=tax_date,
-        lines=tuple(Line(number, category, Decimal(net)) for number, category, net in row["lines"]),
+        lines=tuple(
+            Line(number, category, Decimal(net), *place)
+            for number, category, net, *place in row["lines"]
+        ),
         net=row["net"],
     )
     cause = Envelope.from_headers((name, text.encode()) for name, text in row["cause"])

@@ -13,6 +13,7 @@ from shared.kernel.conventions import DEFAULT
 LICENCE_CHANGES = "tieout.rating.licence-changes.v1"
 CHARGES = "tieout.rating.charges.v1"
 USAGE_FILES = "tieout.rating.usage-files.v1"
+FX_RATES = "tieout.rating.fx-rates.v1"
 
 
 class ChargeKind(StrEnum):
@@ -190,3 +191,24 @@ class UsageFileRated(Event):
 
     def subject(self) -> str:
         return f"usage-file/{self.file_id}"
+
+
+class FxRateEntered(Event):
+    """What one unit of a currency is worth in another on a day, until a later day has a rate. A
+    higher `version` of a day corrects the lower."""
+
+    TYPE: ClassVar[str] = "tieout.rating.fx-rate-entered.v1"
+    TOPIC: ClassVar[str] = FX_RATES
+
+    source_currency: Currency
+    target_currency: Currency
+    on: date
+    version: int
+    rate: Exact
+    source: str
+
+    def key(self) -> str:
+        return f"{self.source_currency}-{self.target_currency}"
+
+    def subject(self) -> str:
+        return f"fx-rate/{self.key()}/{self.on}"

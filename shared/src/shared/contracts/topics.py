@@ -50,6 +50,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic(rating.LICENCE_CHANGES, "rating", "subscription id"),
     Topic(rating.CHARGES, "rating", "contract id", partitions=12),
     Topic(rating.USAGE_FILES, "rating", "usage file id"),
+    Topic(rating.FX_RATES, "rating", "currency pair"),
     Topic(invoicing.ACCOUNTS, "invoicing", "account id", compacted=True),
     Topic(invoicing.CONTRACTS, "invoicing", "contract id", compacted=True),
     Topic(invoicing.CYCLES, "invoicing", "contract id"),

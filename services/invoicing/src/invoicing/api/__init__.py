@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from invoicing.api import invoices, parties, runs
+from invoicing.api import groups, invoices, parties, runs
 from shared.runtime.postgres import Database
 
 
 def routers(database: Database) -> tuple[APIRouter, ...]:
     """All routes, under /v1."""
-    return (parties.router(database), runs.router(database), invoices.router(database))
+    parts = (parties, runs, invoices, groups)
+    return tuple(part.router(database) for part in parts)

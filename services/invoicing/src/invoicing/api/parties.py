@@ -76,6 +76,7 @@ class AccountBody(BaseModel):
     country: Country
     tax_jurisdiction: Key
     currency: Currency
+    parent_account_id: Key | None = None
 
 
 class ContractBody(BaseModel):
@@ -111,6 +112,8 @@ class ContractBody(BaseModel):
     ends_on: Day | None = None
     provider_customer_id: Key
     subscription_ids: Annotated[list[Key], Field(max_length=10_000)] | None = None
+    shared_subscription_ids: Annotated[list[Key], Field(max_length=10_000)] = []
+    bill_to_account_id: Key | None = None
     convention: Annotated[str, Field(max_length=200)] = conventions.DEFAULT
 
 

@@ -10,6 +10,7 @@ from shared.kernel.errors import Conflict
 class RunState(StrEnum):
     REQUESTED = "requested"  # accepted; starts when the contract's earlier dates are done
     RATING = "rating"  # CycleClosed is out; waiting for CycleRated and all its charges
+    COLLECTED = "collected"  # complete; waits for the contracts on the same consolidated invoice
     DRAFTED = "drafted"  # lines are fixed
     TAX_REQUESTED = "tax_requested"  # InvoiceDrafted is out; waiting for tax
     FINALISED = "finalised"
@@ -35,6 +36,13 @@ RUN_STEPS = frozenset(
         (RunState.REQUESTED, RunState.EMPTY),  # the contract was ended before the run started
         (RunState.RATING, RunState.RATING),  # asked again by an operator
         (RunState.RATING, RunState.DRAFTED),
+        (RunState.RATING, RunState.COLLECTED),
+        (RunState.COLLECTED, RunState.COLLECTED),
+        (RunState.COLLECTED, RunState.RATING),
+        (RunState.COLLECTED, RunState.DRAFTED),
+        (RunState.COLLECTED, RunState.EMPTY),
+        (RunState.COLLECTED, RunState.HELD),
+        (RunState.HELD, RunState.COLLECTED),
         (RunState.RATING, RunState.EMPTY),
         (RunState.RATING, RunState.HELD),
         (RunState.DRAFTED, RunState.TAX_REQUESTED),

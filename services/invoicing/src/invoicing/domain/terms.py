@@ -19,6 +19,7 @@ ANCHOR_IN_EVERY_MONTH = 28
 # Changing one of these would move cycle borders or money that earlier invoices already fixed.
 FIXED_BY_FIRST_RUN = (
     "account_id",
+    "bill_to_account_id",
     "currency",
     "timing",
     "anchor_day",

@@ -39,7 +39,7 @@ def merge(draft: InvoiceDrafted, determined: TaxDetermined) -> Taxed:
     answers = {line.number: line for line in determined.lines}
     lines = tuple(
         TaxedLine(
-            **line.model_dump(),
+            **dict(line),
             tax=answers[line.number].tax,
             tax_rate=answers[line.number].rate,
         )

@@ -8,10 +8,11 @@ from invoicing.domain.collect import ONE_TIME
 from invoicing.domain.lifecycle import INVOICE_ISSUED, InvoiceKind, InvoiceState, RunState
 from invoicing.domain.numbering import invoice_number, line_reference
 from invoicing.domain.totals import Taxed, merge
+from invoicing.handlers.drafting import drafted_event_id
 from invoicing.handlers.requests import START_RUNS
-from invoicing.handlers.runs import drafted_event_id, hold
+from invoicing.handlers.runs import hold
 from invoicing.store import charges, invoices, parties, runs
-from shared.contracts.invoicing import InvoiceFinalised
+from shared.contracts.invoicing import InvoiceFinalised, InvoiceLine
 from shared.contracts.payments import PaymentSucceeded
 from shared.contracts.tax import TaxDetermined, TaxHeld
 from shared.kernel.errors import Conflict, DomainError, Held, Invalid
@@ -30,7 +31,7 @@ async def on_tax_determined(event: TaxDetermined, tx: Transaction) -> None:
     invoice, run = found
     try:
         async with tx.savepoint():
-            await _finalise(tx, invoice, run, determined=event)
+            await _finalise(tx, invoice, determined=event)
     except DomainError as error:
         await _hold_tax(tx, invoice, run, why=error)
 
@@ -91,8 +92,10 @@ async def redraft(tx: Transaction, invoice_id: str) -> None:
     run = await runs.lock_run(tx, invoice.run_id)
     account = await parties.get_account(tx, invoice.account_id)
     seller = await parties.get_seller(tx, invoice.selling_entity_id)
-    draft = (await invoices.find_draft(tx, invoice)).model_copy(
+    known = await invoices.find_draft(tx, invoice)
+    draft = known.model_copy(
         update={
+            "lines": await _placed_anew(tx, known.lines),
             "revision": invoice.revision + 1,
             "seller_country": seller.country,
             "tax_jurisdiction": account.tax_jurisdiction,
@@ -109,6 +112,18 @@ async def redraft(tx: Transaction, invoice_id: str) -> None:
         before={"revision": invoice.revision, "state": invoice.state},
         after={"revision": draft.revision, "tax_jurisdiction": draft.tax_jurisdiction},
     )
+
+
+async def _placed_anew(tx: Transaction, lines: tuple[InvoiceLine, ...]) -> tuple[InvoiceLine, ...]:
+    """The same lines, each site taxed where its account is now."""
+    placed = []
+    for line in lines:
+        if line.site is not None:
+            account = await parties.get_account(tx, line.site.account_id)
+            here = {"tax_jurisdiction": account.tax_jurisdiction}
+            line = line.model_copy(update={"site": line.site.model_copy(update=here)})
+        placed.append(line)
+    return tuple(placed)
 
 
 async def _waiting(
@@ -137,7 +152,7 @@ async def _hold_tax(
 
 
 async def _finalise(
-    tx: Transaction, invoice: invoices.Invoice, run: runs.Run, *, determined: TaxDetermined
+    tx: Transaction, invoice: invoices.Invoice, *, determined: TaxDetermined
 ) -> None:
     """Number, lines, billed amounts and the event: all of it in one transaction."""
     draft = await invoices.find_draft(tx, invoice)
@@ -151,7 +166,8 @@ async def _finalise(
     )
     await invoices.finalise(tx, invoice, issue, taxed=taxed, determined=determined)
     await _note_billed(tx, invoice, issue.number, taxed=taxed)
-    await runs.move(tx, run, RunState.FINALISED)
+    for each in await runs.of_invoice(tx, invoice.invoice_id):
+        await runs.move(tx, each, RunState.FINALISED)
     event = _finalised(invoice, issue, taxed)
     await tx.publish(event, id=derived_id("invoice-finalised", invoice.invoice_id))
     await tx.record(
@@ -178,7 +194,8 @@ async def _note_billed(
     for line in taxed.lines:
         if line.kind == ONE_TIME and line.item_id is not None:
             reference = line_reference(number, line.number)
-            await parties.item_billed(tx, invoice.contract_id, line.item_id, reference)
+            contract_id = line.site.contract_id if line.site else invoice.contract_id
+            await parties.item_billed(tx, contract_id, line.item_id, reference)
 
 
 def _finalised(invoice: invoices.Invoice, issue: invoices.Issue, taxed: Taxed) -> InvoiceFinalised:

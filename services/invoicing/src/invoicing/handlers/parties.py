@@ -42,7 +42,8 @@ async def put_account(tx: Transaction, wanted: AccountChanged) -> AccountChanged
     taxation changed.
 
     Raises:
-        Invalid: `selling_entity_unknown`, `currency_unknown`.
+        Invalid: `selling_entity_unknown`, `currency_unknown`, `parent_account_unknown`,
+            `account_is_its_own_parent`.
     """
     exponent(wanted.currency)
     current = await parties.lock_account(tx, wanted.account_id)
@@ -52,6 +53,7 @@ async def put_account(tx: Transaction, wanted: AccountChanged) -> AccountChanged
         raise Invalid(
             "selling_entity_unknown", f"there is no selling entity {wanted.selling_entity_id}"
         )
+    await _require_parent(tx, wanted)
     await parties.put_account(tx, wanted)
     if current is not None and current.tax_jurisdiction != wanted.tax_jurisdiction:
         await _ask_tax_again(tx, wanted.account_id)
@@ -65,6 +67,34 @@ async def put_account(tx: Transaction, wanted: AccountChanged) -> AccountChanged
     return wanted
 
 
+async def _require_parent(tx: Transaction, wanted: AccountChanged) -> None:
+    parent = wanted.parent_account_id
+    if parent is None:
+        return
+    above = await parties.ancestors(tx, parent)
+    if wanted.account_id in above or wanted.account_id == parent:
+        raise Invalid("account_is_its_own_parent", f"{parent} is below {wanted.account_id}")
+    if not above:
+        raise Invalid("parent_account_unknown", f"there is no account {parent}")
+
+
+async def _require_payer(tx: Transaction, wanted: ContractChanged) -> None:
+    account = await parties.find_account(tx, wanted.account_id)
+    if account is None:
+        raise Invalid("account_unknown", f"there is no account {wanted.account_id}")
+    if wanted.bill_to_account_id is None:
+        return
+    payer = await parties.find_account(tx, wanted.bill_to_account_id)
+    if payer is None:
+        raise Invalid("account_unknown", f"there is no account {wanted.bill_to_account_id}")
+    if payer.selling_entity_id != account.selling_entity_id:
+        raise Invalid(
+            "bill_to_of_another_seller",
+            f"{account.account_id} buys from {account.selling_entity_id}, "
+            f"{payer.account_id} from {payer.selling_entity_id}",
+        )
+
+
 async def _ask_tax_again(tx: Transaction, account_id: str) -> None:
     waiting = await invoices.tax_held_of(tx, account_id)
     await parties.lock_contracts(tx, [contract_id for _, contract_id in waiting])
@@ -76,13 +106,12 @@ async def put_contract(tx: Transaction, wanted: ContractChanged) -> ContractChan
     """Create or change a contract. A new version is published only if something changed.
 
     Raises:
-        Invalid: what `require_valid` refuses; `account_unknown`.
+        Invalid: what `require_valid` refuses; `account_unknown`, `bill_to_of_another_seller`.
         Conflict: `terms_fixed`.
     """
     require_valid(wanted)
     current = await parties.lock_contract_to_change(tx, wanted.contract_id)
-    if await parties.find_account(tx, wanted.account_id) is None:
-        raise Invalid("account_unknown", f"there is no account {wanted.account_id}")
+    await _require_payer(tx, wanted)
     has_runs = await parties.has_runs(tx, wanted.contract_id)
     version = next_version(current, wanted, has_runs=has_runs)
     if version is None:

@@ -11,7 +11,7 @@ from invoicing.domain.lifecycle import RUN_DONE, RunState
 from invoicing.domain.terms import terms_of
 from invoicing.store import parties, runs
 from shared.contracts.envelope import PeriodField
-from shared.contracts.invoicing import CycleClosed
+from shared.contracts.invoicing import ContractChanged, CycleClosed
 from shared.kernel.errors import Conflict, Invalid, NotFound
 from shared.kernel.ids import derived_id
 from shared.kernel.periods import utc_day
@@ -51,12 +51,7 @@ async def request_runs(
     """
     if invoice_date > utc_day(tx.now):
         raise Invalid("invoice_date_in_future", f"{invoice_date} has not begun (UTC)")
-    contracts = await parties.contracts_to_bill(tx, contract_ids)
-    unknown = set(contract_ids or ()) - {contract.contract_id for contract in contracts}
-    if unknown:
-        raise NotFound("contract_unknown", f"there is no contract {min(unknown)}")
-    if contract_ids is None:
-        contracts = [one for one in contracts if due_on(terms_of(one), invoice_date)]
+    contracts = await _to_bill(tx, invoice_date, contract_ids)
     last_dates = await runs.last_dates(tx, [one.contract_id for one in contracts])
     wanted: list[tuple[str, Due]] = []
     refused: list[Refused] = []
@@ -74,6 +69,24 @@ async def request_runs(
     asked = [runs.run_id_of(one.contract_id, invoice_date) for one in contracts]
     found = await runs.find_runs(tx, [*asked, *added])
     return Requested(found, frozenset(added), refused)
+
+
+async def _to_bill(
+    tx: Transaction, invoice_date: date, contract_ids: Sequence[str] | None
+) -> list[ContractChanged]:
+    """The named contracts with those on the same consolidated invoices, or all that are due."""
+    if contract_ids is None:
+        contracts = await parties.contracts_to_bill(tx, None)
+        return [one for one in contracts if due_on(terms_of(one), invoice_date)]
+    named = set(contract_ids)
+    together = await parties.billed_together(tx, contract_ids)
+    contracts = await parties.contracts_to_bill(tx, sorted(named.union(together)))
+    unknown = named - {contract.contract_id for contract in contracts}
+    if unknown:
+        raise NotFound("contract_unknown", f"there is no contract {min(unknown)}")
+    return [
+        one for one in contracts if one.contract_id in named or due_on(terms_of(one), invoice_date)
+    ]
 
 
 async def _add(tx: Transaction, wanted: Sequence[tuple[str, Due]]) -> set[str]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import structlog
 
-from invoicing.domain.collect import ControlTotal, collect, net_of, require_complete
+from invoicing.domain.collect import ControlTotal, net_of, require_complete
+from invoicing.domain.consolidate import NO_FX_RATE
 from invoicing.domain.lifecycle import RunState
-from invoicing.handlers.requests import START_RUNS
-from invoicing.store import charges, invoices, parties, runs
+from invoicing.handlers import consolidating, drafting
+from invoicing.store import charges, fx_rates, parties, runs
 from shared.contracts.invoicing import ContractChanged, InvoiceDrafted, InvoiceLine
-from shared.contracts.rating import ChargeRated, CycleRated
+from shared.contracts.rating import ChargeRated, CycleRated, FxRateEntered
 from shared.kernel.errors import Conflict, DomainError
 from shared.kernel.ids import derived_id
 from shared.runtime.postgres import Transaction
@@ -51,6 +52,16 @@ async def on_cycle_rated(event: CycleRated, tx: Transaction) -> None:
     await _draft_or_hold(tx, await runs.keep_answer(tx, run, control))
 
 
+async def on_fx_rate_entered(event: FxRateEntered, tx: Transaction) -> None:
+    """Keep the rate; consolidated invoices that waited for one are looked at again."""
+    if not await fx_rates.add(tx, event):
+        return
+    waiting = await runs.held_for(tx, NO_FX_RATE)
+    await parties.lock_contracts(tx, [contract_id for _, contract_id in waiting])
+    for run_id, _ in await runs.held_for(tx, NO_FX_RATE):
+        await _draft_or_hold(tx, await runs.lock_run(tx, run_id))
+
+
 async def _draft_or_hold(tx: Transaction, run: runs.Run) -> None:
     """One contract's trouble is its own: whatever rule refuses the draft becomes its hold."""
     try:
@@ -76,53 +87,19 @@ async def hold(tx: Transaction, run: runs.Run, why: DomainError) -> None:
 
 async def _draft(tx: Transaction, run: runs.Run) -> None:
     contract = await parties.get_contract(tx, run.contract_id)
-    lines = await _lines(tx, run, currency=contract.currency)
-    if not lines:
-        await runs.move(tx, run, RunState.EMPTY)
-        await tx.record(
-            "invoice-run.empty",
-            f"invoice-run/{run.run_id}",
-            before={"state": run.state},
-            after={"state": RunState.EMPTY},
-            reason="nothing is due",
-        )
-        tx.wake(START_RUNS)
-        return
-    draft = await _drafted(tx, run, contract, lines=lines)
-    await invoices.add_invoice(tx, draft, run.run_id)
-    await runs.attach_invoice(tx, run, draft.invoice_id)
-    drafted = await runs.move(tx, run, RunState.DRAFTED)
-    await runs.move(tx, drafted, RunState.TAX_REQUESTED)
-    await tx.publish(draft, id=drafted_event_id(draft))
-    await tx.record(
-        "invoice.drafted",
-        draft.subject(),
-        after={
-            "run_id": run.run_id,
-            "revision": draft.revision,
-            "lines": len(lines),
-            "net": f"{draft.net:f}",
-            "currency": draft.currency,
-        },
-    )
-
-
-def drafted_event_id(draft: InvoiceDrafted) -> str:
-    """The same for every handling of the same revision."""
-    return derived_id("invoice-drafted", draft.invoice_id, draft.revision)
-
-
-async def _lines(tx: Transaction, run: runs.Run, *, currency: str) -> tuple[InvoiceLine, ...]:
     if run.control is None:
         raise RuntimeError(f"run {run.run_id} is drafted before rating answered")
     found = await charges.control_total(tx, run.contract_id, run.invoice_date)
     require_complete(run.control, found)
-    return collect(
-        await charges.open_differences(tx, run.contract_id, run.invoice_date),
-        await parties.items_due(tx, run.contract_id, run.invoice_date),
-        invoice_date=run.invoice_date,
-        currency=currency,
-    )
+    if contract.bill_to_account_id is not None:
+        await consolidating.collect_for(tx, run, contract.bill_to_account_id)
+        return
+    lines = await drafting.lines_of(tx, run, currency=contract.currency)
+    if not lines:
+        await drafting.nothing_due(tx, [run])
+        return
+    draft = await _drafted(tx, run, contract, lines=lines)
+    await drafting.begin(tx, draft, [run])
 
 
 async def _drafted(

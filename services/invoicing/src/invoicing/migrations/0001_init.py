@@ -33,6 +33,7 @@ CREATE TABLE account (
     country            text NOT NULL,
     tax_jurisdiction   text NOT NULL,
     currency           text NOT NULL,
+    parent_account_id  text REFERENCES account,
     changed_at         timestamptz NOT NULL
 );
 
@@ -50,9 +51,13 @@ CREATE TABLE contract (
     provider_customer_id  text NOT NULL,
     subscription_ids      text[],           -- NULL: all of the customer's
     convention            text NOT NULL,    -- shared.kernel.conventions
+    shared_subscription_ids  text[] NOT NULL,   -- billed by the seats allocated to it
+    bill_to_account_id    text REFERENCES account,   -- NULL: the account itself
     changed_at            timestamptz NOT NULL
 );
 CREATE INDEX contract_account ON contract (account_id);
+CREATE INDEX contract_bill_to ON contract (bill_to_account_id)
+    WHERE bill_to_account_id IS NOT NULL;
 
 CREATE TABLE contract_version (
     contract_id  text NOT NULL REFERENCES contract,
@@ -108,13 +113,27 @@ CREATE TABLE charge (
 );
 CREATE INDEX charge_due ON charge (contract_id, bill_on);
 
+-- Rates that rating announced, to convert the lines of consolidated invoices.
+CREATE TABLE fx_rate (
+    source_currency  text NOT NULL,
+    target_currency  text NOT NULL,
+    rate_on          date NOT NULL,
+    version          integer NOT NULL,
+    rate             numeric NOT NULL CHECK (rate > 0),
+    source           text NOT NULL,
+    received_at      timestamptz NOT NULL,
+    PRIMARY KEY (source_currency, target_currency, rate_on, version)
+);
+CREATE TRIGGER fx_rate_is_append_only BEFORE UPDATE OR DELETE ON fx_rate
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+
 CREATE TABLE invoice_run (
     run_id           text PRIMARY KEY,
     contract_id      text NOT NULL REFERENCES contract,
     invoice_date     date NOT NULL,
     state            text NOT NULL
-                     CHECK (state IN ('requested', 'rating', 'drafted', 'tax_requested',
-                                      'finalised', 'held', 'empty')),
+                     CHECK (state IN ('requested', 'rating', 'collected', 'drafted',
+                                      'tax_requested', 'finalised', 'held', 'empty')),
     recurring_start  date NOT NULL,
     recurring_end    date NOT NULL,
     closed_start     date NOT NULL,
@@ -135,9 +154,10 @@ CREATE TABLE invoice_run (
 );
 -- Runs of one contract are serial: the next one must see what the one before has billed.
 CREATE UNIQUE INDEX invoice_run_active ON invoice_run (contract_id)
-    WHERE state IN ('rating', 'drafted', 'tax_requested', 'held');
+    WHERE state IN ('rating', 'collected', 'drafted', 'tax_requested', 'held');
 CREATE INDEX invoice_run_requested ON invoice_run (invoice_date, contract_id)
     WHERE state = 'requested';
+CREATE INDEX invoice_run_invoice ON invoice_run (invoice_id) WHERE invoice_id IS NOT NULL;
 CREATE INDEX invoice_run_held ON invoice_run (held_since, run_id) WHERE state = 'held';
 
 CREATE TABLE invoice (
@@ -205,6 +225,7 @@ CREATE TABLE invoice_line (
     tax              numeric,
     tax_rate         numeric NOT NULL,
     tax_rate_id      text NOT NULL,
+    site             jsonb,                 -- SiteAmount; of consolidated invoices only
     PRIMARY KEY (invoice_id, number),
     FOREIGN KEY (charge_id, charge_revision) REFERENCES charge_revision,
     CHECK ((charge_id IS NULL) <> (item_id IS NULL))

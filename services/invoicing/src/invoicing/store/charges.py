@@ -88,13 +88,14 @@ async def open_differences(
 
 
 async def billed(tx: Transaction, number: str, lines: Sequence[InvoiceLine]) -> None:
-    """Note what the lines of a finalised invoice billed of their charges."""
+    """Note what the lines of a finalised invoice billed of their charges, in the charges' own
+    currency."""
     of_charges = [line for line in lines if line.charge_id is not None]
     await tx.execute(
         CHARGES_BILLED,
         [line.charge_id for line in of_charges],
         [line.charge_revision for line in of_charges],
-        [line.net for line in of_charges],
+        [line.site.net if line.site else line.net for line in of_charges],
         [line_reference(number, line.number) for line in of_charges],
     )
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from invoicing.domain.lifecycle import InvoiceKind, InvoiceState, step_invoice
 from invoicing.domain.totals import Taxed
 from shared.contracts.envelope import PeriodField
-from shared.contracts.invoicing import InvoiceDrafted, TaxedLine, TaxTotal
+from shared.contracts.invoicing import InvoiceDrafted, SiteAmount, TaxedLine, TaxTotal
 from shared.contracts.payments import PaymentSucceeded
 from shared.contracts.tax import TaxDetermined
 from shared.kernel.errors import NotFound
@@ -47,7 +47,11 @@ WHERE l.charge_id = $1 ORDER BY i.invoice_date, l.number
 TAXES = "SELECT name, rate, taxable, tax FROM invoice_tax WHERE invoice_id = $1 ORDER BY position"
 TAX_HELD_OF_ACCOUNT = """
 SELECT invoice_id, contract_id FROM invoice
-WHERE account_id = $1 AND state = 'tax_held' ORDER BY contract_id, invoice_id
+WHERE state = 'tax_held'
+  AND (account_id = $1
+       OR invoice_id IN (SELECT r.invoice_id FROM invoice_run r JOIN contract c USING (contract_id)
+                         WHERE c.account_id = $1))
+ORDER BY contract_id, invoice_id
 """
 ADD_PAYMENT = """
 INSERT INTO invoice_payment (attempt_id, invoice_id, amount, currency, provider,
@@ -57,10 +61,20 @@ VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING RETURNING attempt_id
 SUM_OF_PAYMENTS = "SELECT coalesce(sum(amount), 0) FROM invoice_payment WHERE invoice_id = $1"
 PAYMENTS = "SELECT * FROM invoice_payment WHERE invoice_id = $1 ORDER BY succeeded_at, attempt_id"
 PAID = "UPDATE invoice SET state = 'paid', paid_at = $2 WHERE invoice_id = $1"
+INVOICES_OF_GROUP = """
+WITH RECURSIVE member AS (
+    SELECT account_id FROM account WHERE account_id = $1
+    UNION
+    SELECT a.account_id FROM account a JOIN member m ON a.parent_account_id = m.account_id)
+SELECT i.* FROM invoice i JOIN member USING (account_id)
+WHERE i.number IS NOT NULL AND i.invoice_date >= $2 AND i.invoice_date < $3
+ORDER BY i.invoice_date, i.number
+"""
 LIST_INVOICES = """
 SELECT * FROM invoice
 WHERE ($1::text IS NULL OR account_id = $1)
-  AND ($2::text IS NULL OR contract_id = $2)
+  AND ($2::text IS NULL OR contract_id = $2
+       OR invoice_id IN (SELECT invoice_id FROM invoice_run WHERE contract_id = $2))
   AND ($3::date IS NULL OR invoice_date = $3)
   AND ($4::text IS NULL OR state = $4)
   AND ($5::date IS NULL OR (invoice_date, invoice_id) > ($5::date, $6::text))
@@ -210,7 +224,7 @@ async def finalise(
     rate_ids = {line.number: line.rate_id for line in determined.lines}
     await tx.copy(
         "invoice_line",
-        ("invoice_id", *LINE_COLUMNS, "service_start", "service_end", "tax_rate_id"),
+        ("invoice_id", *LINE_COLUMNS, "service_start", "service_end", "tax_rate_id", "site"),
         [
             (
                 invoice.invoice_id,
@@ -218,6 +232,7 @@ async def finalise(
                 line.service_period.start,
                 line.service_period.end,
                 rate_ids[line.number],
+                line.site and line.site.model_dump(mode="json"),
             )
             for line in taxed.lines
         ],
@@ -283,6 +298,11 @@ async def mark_paid(tx: Transaction, invoice: Invoice, *, at: datetime) -> None:
     await tx.execute(PAID, invoice.invoice_id, at)
 
 
+async def of_group(reader: Reader, account_id: str, start: date, end: date) -> list[Invoice]:
+    """Finalised invoices of an account and of every account below it, dated in `[start, end)`."""
+    return [_invoice(row) for row in await reader.fetch(INVOICES_OF_GROUP, account_id, start, end)]
+
+
 async def list_invoices(
     reader: Reader, wanted: Filter, *, after: tuple[date, str] | None, limit: int
 ) -> list[Invoice]:
@@ -309,4 +329,5 @@ def _invoice(row: Record) -> Invoice:
 def _line(row: Record) -> IssuedLine:
     facts = {column: row[column] for column in LINE_COLUMNS}
     period = PeriodField(start=row["service_start"], end=row["service_end"])
-    return IssuedLine(TaxedLine(**facts, service_period=period), row["tax_rate_id"])
+    site = row["site"] and SiteAmount.model_validate(row["site"])
+    return IssuedLine(TaxedLine(**facts, service_period=period, site=site), row["tax_rate_id"])

@@ -44,22 +44,45 @@ FIND_ACCOUNT = "SELECT * FROM account WHERE account_id = $1"
 LOCK_ACCOUNT = "SELECT * FROM account WHERE account_id = $1 FOR NO KEY UPDATE"
 PUT_ACCOUNT = """
 INSERT INTO account (account_id, name, selling_entity_id, country, tax_jurisdiction, currency,
-                     changed_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+                     parent_account_id, changed_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (account_id) DO UPDATE
-SET (name, selling_entity_id, country, tax_jurisdiction, currency, changed_at)
+SET (name, selling_entity_id, country, tax_jurisdiction, currency, parent_account_id, changed_at)
   = (excluded.name, excluded.selling_entity_id, excluded.country, excluded.tax_jurisdiction,
-     excluded.currency, excluded.changed_at)
+     excluded.currency, excluded.parent_account_id, excluded.changed_at)
 """
 LIST_ACCOUNTS = "SELECT * FROM account WHERE account_id > $1 ORDER BY account_id LIMIT $2"
 
 FIND_CONTRACT = "SELECT * FROM contract WHERE contract_id = $1"
 # FOR UPDATE also waits for requests of runs, which rely on the terms they read (KEY SHARE).
 LOCK_CONTRACT_TO_CHANGE = "SELECT * FROM contract WHERE contract_id = $1 FOR UPDATE"
-LOCK_CONTRACT = "SELECT contract_id FROM contract WHERE contract_id = $1 FOR NO KEY UPDATE"
-LOCK_CONTRACTS = """
-SELECT contract_id FROM contract WHERE contract_id = ANY($1::text[])
+# With every contract that is invoiced together with it: all at once and in one order.
+LOCK_CONTRACT = """
+SELECT contract_id FROM contract
+WHERE contract_id = $1
+   OR bill_to_account_id = (SELECT bill_to_account_id FROM contract WHERE contract_id = $1)
 ORDER BY contract_id FOR NO KEY UPDATE
+"""
+LOCK_CONTRACTS = """
+SELECT contract_id FROM contract
+WHERE contract_id = ANY($1::text[])
+   OR bill_to_account_id IN (SELECT bill_to_account_id FROM contract
+                             WHERE contract_id = ANY($1::text[]))
+ORDER BY contract_id FOR NO KEY UPDATE
+"""
+BILLED_TOGETHER = """
+SELECT contract_id FROM contract
+WHERE bill_to_account_id IN (SELECT bill_to_account_id FROM contract
+                             WHERE contract_id = ANY($1::text[]))
+ORDER BY contract_id
+"""
+ANCESTORS = """
+WITH RECURSIVE up AS (
+    SELECT account_id, parent_account_id FROM account WHERE account_id = $1
+    UNION
+    SELECT a.account_id, a.parent_account_id FROM account a JOIN up
+        ON a.account_id = up.parent_account_id)
+SELECT account_id FROM up
 """
 CONTRACTS_TO_BILL = """
 SELECT * FROM contract
@@ -69,15 +92,18 @@ ORDER BY contract_id FOR KEY SHARE
 PUT_CONTRACT = """
 INSERT INTO contract (contract_id, version, account_id, currency, timing, anchor_day,
                       invoice_offset_days, starts_on, billed_through, ends_on,
-                      provider_customer_id, subscription_ids, convention, changed_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+                      provider_customer_id, subscription_ids, convention, shared_subscription_ids,
+                      bill_to_account_id, changed_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
 ON CONFLICT (contract_id) DO UPDATE
 SET (version, account_id, currency, timing, anchor_day, invoice_offset_days, starts_on,
-     billed_through, ends_on, provider_customer_id, subscription_ids, convention, changed_at)
+     billed_through, ends_on, provider_customer_id, subscription_ids, convention,
+     shared_subscription_ids, bill_to_account_id, changed_at)
   = (excluded.version, excluded.account_id, excluded.currency, excluded.timing,
      excluded.anchor_day, excluded.invoice_offset_days, excluded.starts_on,
      excluded.billed_through, excluded.ends_on, excluded.provider_customer_id,
-     excluded.subscription_ids, excluded.convention, excluded.changed_at)
+     excluded.subscription_ids, excluded.convention, excluded.shared_subscription_ids,
+     excluded.bill_to_account_id, excluded.changed_at)
 """
 ADD_VERSION = """
 INSERT INTO contract_version (contract_id, version, terms, changed_at, changed_by)
@@ -176,7 +202,7 @@ async def lock_account(tx: Transaction, account_id: str) -> AccountChanged | Non
 async def put_account(tx: Transaction, account: AccountChanged) -> None:
     await tx.execute(
         PUT_ACCOUNT, account.account_id, account.name, account.selling_entity_id, account.country,
-        account.tax_jurisdiction, account.currency, tx.now,
+        account.tax_jurisdiction, account.currency, account.parent_account_id, tx.now,
     )  # fmt: skip
 
 
@@ -212,8 +238,20 @@ async def lock_contract_to_change(tx: Transaction, contract_id: str) -> Contract
     return None if row is None else _contract(row)
 
 
+async def ancestors(reader: Reader, account_id: str) -> set[str]:
+    """The account and the groups it belongs to; empty when there is no such account."""
+    return {row["account_id"] for row in await reader.fetch(ANCESTORS, account_id)}
+
+
+async def billed_together(reader: Reader, contract_ids: Sequence[str]) -> list[str]:
+    """The contracts that share a consolidated invoice with one of these."""
+    rows = await reader.fetch(BILLED_TOGETHER, list(contract_ids))
+    return [row["contract_id"] for row in rows]
+
+
 async def lock_contract(tx: Transaction, contract_id: str) -> bool:
-    """One at a time works on the runs of a contract. Returns whether the contract is known."""
+    """One at a time works on the runs of a contract, and of those invoiced with it. Returns whether
+    the contract is known."""
     return await tx.fetchval(LOCK_CONTRACT, contract_id) is not None
 
 
@@ -242,7 +280,8 @@ async def put_contract(tx: Transaction, contract: ContractChanged) -> None:
         contract.currency, contract.timing.value, contract.anchor_day,
         contract.invoice_offset_days, contract.starts_on, contract.billed_through,
         contract.ends_on, contract.provider_customer_id,
-        None if subscriptions is None else list(subscriptions), contract.convention, tx.now,
+        None if subscriptions is None else list(subscriptions), contract.convention,
+        list(contract.shared_subscription_ids), contract.bill_to_account_id, tx.now,
     )  # fmt: skip
     terms = contract.model_dump(mode="json")
     await tx.execute(ADD_VERSION, contract.contract_id, contract.version, terms, tx.now, tx.actor)

@@ -81,6 +81,18 @@ WHERE ($1::text IS NULL OR contract_id = $1)
   AND ($4::date IS NULL OR (invoice_date, run_id) > ($4::date, $5::text))
 ORDER BY invoice_date, run_id LIMIT $6
 """
+RUNS_OF_GROUP = """
+SELECT r.* FROM invoice_run r JOIN contract c USING (contract_id)
+WHERE c.bill_to_account_id = $1 AND r.invoice_date = $2
+ORDER BY r.contract_id FOR NO KEY UPDATE OF r
+"""
+RUNS_OF_INVOICE = """
+SELECT * FROM invoice_run WHERE invoice_id = $1 ORDER BY contract_id FOR NO KEY UPDATE
+"""
+HELD_FOR = """
+SELECT run_id, contract_id FROM invoice_run
+WHERE state = 'held' AND held_reason = $1 AND invoice_id IS NULL ORDER BY contract_id, run_id
+"""
 LIST_HOLDS = """
 SELECT * FROM invoice_run
 WHERE state = 'held'
@@ -211,6 +223,22 @@ async def keep_answer(tx: Transaction, run: Run, control: ControlTotal) -> Run:
 
 async def attach_invoice(tx: Transaction, run: Run, invoice_id: str) -> None:
     await tx.execute(DRAFTED, run.run_id, invoice_id)
+
+
+async def of_group(tx: Transaction, bill_to_account_id: str, invoice_date: date) -> list[Run]:
+    """The runs that end up on one consolidated invoice, locked, by contract."""
+    return [_run(row) for row in await tx.fetch(RUNS_OF_GROUP, bill_to_account_id, invoice_date)]
+
+
+async def of_invoice(tx: Transaction, invoice_id: str) -> list[Run]:
+    """Every run on an invoice, locked, by contract."""
+    return [_run(row) for row in await tx.fetch(RUNS_OF_INVOICE, invoice_id)]
+
+
+async def held_for(reader: Reader, reason: str) -> list[tuple[str, str]]:
+    """Runs that wait for this reason before their draft, as (run id, contract id)."""
+    rows = await reader.fetch(HELD_FOR, reason)
+    return [(row["run_id"], row["contract_id"]) for row in rows]
 
 
 async def list_runs(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import TypeAlias
 
 from psa_connector.domain.additions import AdditionRules, OpenAddition, draft_additions
@@ -17,7 +18,7 @@ from psa_connector.domain.drafts import Draft, Planned
 from psa_connector.domain.mapping import Block, Place, Reason, product_for, product_keys
 from psa_connector.domain.operations import OperationKind, kind_of, product_of
 from psa_connector.domain.push_keys import push_key
-from shared.contracts.invoicing import InvoiceFinalised
+from shared.contracts.invoicing import InvoiceFinalised, TaxedLine
 from shared.contracts.rating import ChargeKind, LicenceChangeRated
 
 Fact: TypeAlias = InvoiceFinalised | LicenceChangeRated
@@ -46,6 +47,35 @@ def plan(
         case InvoiceFinalised():
             drafts = _invoice(fact, rules, mapped, still_open)
     return _all_or_report(tuple(_keyed(draft, place) for draft in drafts))
+
+
+def by_contract(fact: Fact) -> list[Fact]:
+    """A consolidated invoice in parts, one per contract: a PSA maps contracts. Line numbers stay
+    those of the invoice; its taxes, which are of no contract, go with the leading one."""
+    if not isinstance(fact, InvoiceFinalised) or not any(line.site for line in fact.lines):
+        return [fact]
+    lines: dict[str, list[TaxedLine]] = {fact.contract_id: []}
+    for line in fact.lines:
+        contract_id = line.site.contract_id if line.site else fact.contract_id
+        lines.setdefault(contract_id, []).append(line)
+    return [_part(fact, contract_id, own) for contract_id, own in lines.items()]
+
+
+def _part(invoice: InvoiceFinalised, contract_id: str, lines: list[TaxedLine]) -> InvoiceFinalised:
+    leads = contract_id == invoice.contract_id
+    net = sum((line.net for line in lines), Decimal(0))
+    tax = invoice.tax if leads else Decimal(0)
+    return invoice.model_copy(
+        update={
+            "invoice_id": f"{invoice.invoice_id}/{contract_id}",
+            "contract_id": contract_id,
+            "lines": tuple(lines),
+            "taxes": invoice.taxes if leads else (),
+            "net": net,
+            "tax": tax,
+            "total": net + tax,
+        }
+    )
 
 
 def wanted_product_keys(fact: Fact) -> frozenset[str]:

@@ -17,6 +17,7 @@ from psa_connector.domain.operations import OperationKind
 from psa_connector.domain.planner import (
     Fact,
     PlanRules,
+    by_contract,
     missing_product_keys,
     plan,
     wanted_product_keys,
@@ -25,6 +26,7 @@ from psa_connector.handlers.announcing import announce_refusal, refusal
 from psa_connector.store import connections, intents, mappings, sources
 from psa_connector.store.intents import Known, intent_id
 from psa_connector.store.sources import Source
+from shared.contracts.envelope import Envelope
 from shared.contracts.invoicing import InvoiceFinalised
 from shared.contracts.psa_connector import DeliveryRefused
 from shared.kernel.ids import derived_id
@@ -39,7 +41,12 @@ async def receive(fact: Fact, tx: Transaction) -> None:
     """Keep a finalised invoice or a licence change and plan it. A repeat changes nothing."""
     if tx.cause is None:
         raise RuntimeError("a fact arrives in a message")
-    source = await sources.add(tx, fact, tx.cause)
+    for part in by_contract(fact):
+        await _receive(tx, part, tx.cause)
+
+
+async def _receive(tx: Transaction, fact: Fact, cause: Envelope) -> None:
+    source = await sources.add(tx, fact, cause)
     if source is None:
         return
     if await sources.has_earlier_waiting(tx, source):

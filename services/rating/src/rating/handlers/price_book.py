@@ -14,6 +14,8 @@ from rating.store import due, locks, prices, usage
 from rating.store.due import DueKind
 from rating.store.price_json import price_to_json
 from shared.contracts.ingest import PriceSheetPublished
+from shared.contracts.rating import FxRateEntered
+from shared.kernel.ids import derived_id
 from shared.runtime.postgres import Transaction
 
 
@@ -52,6 +54,15 @@ async def enter_rate(tx: Transaction, rate: FxRate) -> FxRate:
         return kept
     pair = (kept.source_currency, kept.target_currency)
     await _make_due(tx, DueKind.RERATE, await due.converted(tx, *pair))
+    told = FxRateEntered(
+        source_currency=pair[0],
+        target_currency=pair[1],
+        on=kept.on,
+        version=kept.version,
+        rate=kept.rate,
+        source=kept.source,
+    )
+    await tx.publish(told, id=derived_id("fx-rate-entered", *pair, kept.on, kept.version))
     await tx.record(
         "fx_rate.entered",
         f"fx-rate/{pair[0]}-{pair[1]}/{kept.on}",

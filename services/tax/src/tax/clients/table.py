@@ -76,12 +76,15 @@ class TableEngine:
         return self._version((await self._read_entered("")).version)
 
     async def determine(self, document: Document) -> Determination:
-        entered = await self._read_entered(document.jurisdiction)
-        here = [row for row in self._shipped.rows if row.jurisdiction == document.jurisdiction]
+        places = document.jurisdictions
+        entered = [await self._read_entered(place) for place in places]
+        here = [row for row in self._shipped.rows if row.jurisdiction in places]
+        known = frozenset(row.category for row in self._shipped.rows)
         table = RateTable(
-            version=self._version(entered.version),
-            rows=(*here, *entered.rows),
-            categories=entered.categories | {row.category for row in self._shipped.rows},
+            # A rate entered between two reads makes a hold stale, so the older version is told.
+            version=self._version(min(one.version for one in entered)),
+            rows=(*here, *(row for one in entered for row in one.rows)),
+            categories=known.union(*(one.categories for one in entered)),
         )
         return determine(document, table, engine=NAME)
 

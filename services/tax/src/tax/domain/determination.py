@@ -24,6 +24,7 @@ class Line:
     number: int
     category: str
     net: Decimal
+    jurisdiction: str | None = None  # of its own site; None: the document's
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,14 @@ class Document:
     tax_date: date
     lines: tuple[Line, ...]
     net: Decimal
+
+    @property
+    def jurisdictions(self) -> tuple[str, ...]:
+        """Every place that taxes a line, in order."""
+        return tuple(sorted({self.place_of(line) for line in self.lines}))
+
+    def place_of(self, line: Line) -> str:
+        return line.jurisdiction or self.jurisdiction
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +118,8 @@ def _rates(document: Document, table: RateTable) -> dict[int, Rate]:
     missing: list[tuple[int, Held]] = []
     for line in document.lines:
         try:
-            found[line.number] = table.find(document.jurisdiction, line.category, document.tax_date)
+            place = document.place_of(line)
+            found[line.number] = table.find(place, line.category, document.tax_date)
         except Held as held:
             missing.append((line.number, held))
     if missing:
@@ -125,12 +135,12 @@ def _line_tax(document: Document, line: Line, rate: Rate) -> Decimal | None:
 
 
 def _totals(document: Document, lines: Iterable[TaxedLine]) -> tuple[RateTotal, ...]:
-    """One total per rate, in the order in which the rates first appear on the document."""
+    """One total per rate of a place, in the order in which they first appear on the document."""
     nets = {line.number: line.net for line in document.lines}
-    groups: dict[Decimal, list[TaxedLine]] = {}
+    groups: dict[tuple[str, Decimal], list[TaxedLine]] = {}
     for line in lines:
-        groups.setdefault(line.rate.rate, []).append(line)
-    return tuple(_total(document, rate, group, nets) for rate, group in groups.items())
+        groups.setdefault((line.rate.jurisdiction, line.rate.rate), []).append(line)
+    return tuple(_total(document, rate, group, nets) for (_, rate), group in groups.items())
 
 
 def _total(

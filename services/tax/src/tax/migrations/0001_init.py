@@ -43,7 +43,7 @@ CREATE TABLE draft (
     currency        text NOT NULL,
     tax_date        date NOT NULL,
     net             numeric NOT NULL,
-    lines           jsonb NOT NULL,         -- [[number, category, net], …]
+    lines           jsonb NOT NULL,         -- [[number, category, net(, own jurisdiction)], …]
     cause           jsonb NOT NULL,         -- headers of the InvoiceDrafted that asked
     received_at     timestamptz NOT NULL,
     state           text NOT NULL
