@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal
 
 from rating.domain.provider_lines.cycles import PLAN_MONTHS, TERM_MONTHS, Term
-from rating.domain.provider_lines.history import DAY, History, advance
+from rating.domain.provider_lines.history import DAY, History, advance, changed_plan
 from rating.domain.provider_lines.lines import Any_, Span
 from rating.domain.provider_lines.reading import Event
-from rating.domain.provider_lines.subscriptions import Subscription
+from rating.domain.provider_lines.subscriptions import Family, Subscription
 from rating.domain.provider_lines.windows import (
     OUT_OF_RANGE,
     PLAN_TOO_LONG,
@@ -20,7 +19,6 @@ from rating.domain.provider_lines.windows import (
     target_not_eligible,
     term_not_longer,
 )
-from shared.kernel.errors import Invalid
 
 TRIAL_TERM_FIXED = "800107"
 
@@ -33,19 +31,9 @@ def unchangeable(subscription: Subscription) -> No | None:
         return No(None, f"the subscription is {subscription.status}")
     if subscription.trial:
         return No(None, "quantity is fixed during a trial")
+    if subscription.family is Family.PERPETUAL:
+        return No(None, "what is bought for good does not change: it is bought again")
     return None
-
-
-def needed(event: Event, name: str) -> Decimal:
-    """A price that the event has to tell.
-
-    Raises:
-        Invalid: `event_field_missing`.
-    """
-    found = event.number(name)
-    if found is None:
-        raise Invalid("event_field_missing", f"event {event.index} ({event.type}): {name}")
-    return found
 
 
 def upgrade(history: History, event: Event) -> None:
@@ -91,7 +79,7 @@ def _convert(
 
 
 def _upgraded(source: Subscription, event: Event) -> Subscription:
-    price = needed(event, "to_unit_price")
+    price = event.needed_number("to_unit_price")
     return replace(
         source,
         price=price,
@@ -225,7 +213,7 @@ def change_term(history: History, event: Event) -> None:
     if no:
         history.refuse(event, no)
         return
-    price = needed(event, "to_unit_price")
+    price = event.needed_number("to_unit_price")
     history.charge(
         subscription,
         Any_,
@@ -260,18 +248,11 @@ def change_billing_plan(history: History, event: Event) -> None:
     if no:
         history.refuse(event, no)
         return
-    start = subscription.charged_until + DAY
-    price = needed(event, "to_unit_price")
-    changed = replace(
-        subscription, term=replace(subscription.term, plan=wanted), price=price, list_price=price
-    )
-    cycle = changed.term.cycle_on(start)
-    whole = PLAN_MONTHS[wanted]
-    left = whole - changed.term.months_until(start) % whole
-    changed = replace(changed, charged_until=cycle.end)
-    span = Span.rest(cycle, start, (left, whole))
-    history.charge(changed, "changeBillingPlan", event, span, order_date=start)
-    history.keep(changed)
+    event.needed_number("to_unit_price")
+    asked = replace(subscription, next_plan=event)
+    history.keep(asked)
+    if subscription.charged_until + DAY == event.day:
+        changed_plan(history, asked, event)
 
 
 def convert(history: History, event: Event) -> None:

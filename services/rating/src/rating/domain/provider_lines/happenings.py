@@ -8,8 +8,10 @@ from datetime import timedelta
 
 from rating.domain.provider_lines import conversions, purchases
 from rating.domain.provider_lines.history import (
+    BILLED,
     History,
     advance,
+    changed_plan,
     charge_cycle,
     is_billed,
     renewed,
@@ -53,7 +55,16 @@ def expected_lines(case: Case) -> list[Outcome]:
     history = History(case)
     for event in case.events:
         HANDLERS[event.type](history, event)
+    _conclude(history)
     return history.outcomes
+
+
+def _conclude(history: History) -> None:
+    """A change of plan was accepted: the cycle that it waits for comes without another event."""
+    for one in tuple(history.subscriptions.values()):
+        following = one.charged_until + DAY
+        if one.next_plan is not None and is_billed(one) and following <= one.term.end:
+            changed_plan(history, one, one.next_plan)
 
 
 def add_seats(history: History, event: Event) -> None:
@@ -131,6 +142,8 @@ def _cancel_licence(history: History, subscription: Subscription, event: Event) 
         history.refuse(event, no)
         return
     in_full = event.at - subscription.committed_at <= FULL_REFUND and not subscription.extended
+    # What was charged by days comes back by days: never more than was paid.
+    in_full = in_full and not history.is_changed_within(subscription)
     start = subscription.cycle.start if in_full else event.day
     kind = "cancelImmediate"
     history.charge(
@@ -186,6 +199,8 @@ def cycle(history: History, event: Event) -> None:
             charged = True
         elif subscription.cycle.start == event.day:
             charged = True  # a change earlier this day has brought it about
+        elif not is_billed(subscription):
+            charged = True  # it has ended: nothing is charged, and that is the answer
     if not charged:
         raise Invalid("cycle_not_due", f"event {event.index}: no cycle begins on {event.day}")
 
@@ -198,6 +213,8 @@ def renew(history: History, event: Event) -> None:
     )
     if subscription.term.start == event.day and subscription.charged_until >= event.day:
         return
+    if subscription.status not in BILLED:
+        return  # it has ended: nothing follows
     if not subscription.auto_renew or subscription.status != "active":
         history.refuse(event, No(None, f"{subscription.status}, auto-renew off: nothing renews"))
         return
@@ -281,7 +298,7 @@ def resume(history: History, event: Event) -> None:
 
 def price_list_change(history: History, event: Event) -> None:
     """R-LOCK: felt at the next renewal only."""
-    price = conversions.needed(event, "to_unit_price")
+    price = event.needed_number("to_unit_price")
     for one in history.all_of(event):
         subscription = advance(history, one, event.day - DAY, event)
         history.keep(replace(subscription, list_price=price))

@@ -12,7 +12,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from rating.domain.provider_lines.cycles import Term
+from rating.domain.provider_lines.cycles import PLAN_MONTHS, Term
 from rating.domain.provider_lines.figures import Figure
 from rating.domain.provider_lines.lines import Any_, Line, Outcome, Refusal, Span, Standing
 from rating.domain.provider_lines.reading import Case, Event
@@ -51,6 +51,16 @@ class History:
 
     def keep(self, subscription: Subscription) -> None:
         self.subscriptions[subscription.name] = subscription
+
+    def is_changed_within(self, subscription: Subscription) -> bool:
+        """Whether something was charged from a later day of the running cycle than its first."""
+        start = subscription.cycle.start
+        return any(
+            isinstance(one, Line)
+            and one.subscription == subscription.name
+            and one.span.start > start
+            for one in self.outcomes
+        )
 
     def next_name(self) -> str:
         return f"S{len(self.subscriptions) + 1}"
@@ -116,13 +126,37 @@ def is_billed(subscription: Subscription) -> bool:
 def charge_cycle(
     history: History, subscription: Subscription, event: Event, *, order_date: date
 ) -> Subscription:
-    """The next cycle of the running term."""
+    """The next cycle of the running term, in its new plan where one was asked for."""
+    if subscription.next_plan is not None:
+        return changed_plan(history, subscription, subscription.next_plan)
     cycle = subscription.term.cycle_on(subscription.charged_until + DAY)
     kind = Any_ if subscription.extended else "cycleCharge"
     history.charge(subscription, kind, event, Span.whole(cycle), order_date=order_date)
     kept = replace(subscription, charged_until=cycle.end)
     history.keep(kept)
     return kept
+
+
+def changed_plan(history: History, subscription: Subscription, event: Event) -> Subscription:
+    """R-PLAN: the cycle that follows is the first of another plan, counted in whole months."""
+    start = subscription.charged_until + DAY
+    plan = event.text("to") or event.text("to_billing_plan") or subscription.term.plan
+    price = event.needed_number("to_unit_price")
+    term = replace(subscription.term, plan=plan)
+    cycle, whole = term.cycle_on(start), PLAN_MONTHS[plan]
+    left = whole - term.months_until(start) % whole
+    changed = replace(
+        subscription,
+        term=term,
+        price=price,
+        list_price=price,
+        charged_until=cycle.end,
+        next_plan=None,
+    )
+    span = Span.rest(cycle, start, (left, whole))
+    history.charge(changed, "changeBillingPlan", event, span, order_date=start)
+    history.keep(changed)
+    return changed
 
 
 def renewed(

@@ -63,6 +63,17 @@ class Event:
     def number(self, name: str) -> Decimal | None:
         return _decimal(self.fields.get(name), lambda words: self.fault(name, words))
 
+    def needed_number(self, name: str) -> Decimal:
+        """A number that this event has to tell.
+
+        Raises:
+            Invalid: `event_field_missing`.
+        """
+        found = self.number(name)
+        if found is None:
+            raise Invalid("event_field_missing", f"event {self.index} ({self.type}): {name}")
+        return found
+
     def quantity(self, name: str = "qty") -> int | None:
         found = self.number(name)
         if found is None:

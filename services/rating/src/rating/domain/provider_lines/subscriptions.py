@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -10,9 +11,11 @@ from enum import StrEnum
 from typing import Any
 
 from rating.domain.provider_lines.cycles import Cycle, Term
+from rating.domain.provider_lines.reading import Event
 from rating.domain.provider_lines.windows import Batch
 
 # Products that need another one; the file says so beside them.
+_MARKETPLACE = re.compile(r"\b(isv|saas|marketplace)\b")
 _ADD_ONS = ("phone system", "audio conferencing", "calling plan", "add-on", "addon")
 
 
@@ -61,6 +64,7 @@ class Subscription:
     auto_renew: bool = True
     at_term_end: str | None = None  # Cancel, RenewToExtendedServiceTerm …
     scheduled: Mapping[str, Any] = field(default_factory=dict)  # for the renewal (R-SCHED)
+    next_plan: Event | None = None  # asked for, begins with the next cycle (R-PLAN)
 
     @property
     def discount(self) -> Decimal:
@@ -83,7 +87,7 @@ def family_of(term: str, title: str | None) -> Family:
     words = (title or "").casefold()
     if term == "none" or "perpetual" in words:
         return Family.PERPETUAL
-    if words.startswith("isv ") or "marketplace" in words:
+    if _MARKETPLACE.search(words):
         return Family.MARKETPLACE
     return Family.LICENCE
 
