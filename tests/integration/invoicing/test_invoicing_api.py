@@ -73,6 +73,22 @@ async def test_terms_are_fixed_by_the_first_run(world: World) -> None:
     assert (await world.contract(ends_on="2027-01-01"))["version"] == 2
 
 
+async def test_a_contract_chooses_its_convention(world: World) -> None:
+    """Kept under its one name, whatever order the options came in; the default is days/v1."""
+    await world.alder()
+    chosen = "days/v1;rounding=down;zone=America/New_York"
+
+    told = await world.contract(convention=chosen)
+
+    assert told["convention"] == "days/v1;zone=America/New_York;rounding=down"
+    published = await world.harness.published(ContractChanged)
+    assert [c.convention for c in published] == ["days/v1", told["convention"]]
+    answer = await refused(
+        world, "PUT", "/v1/contracts/ALD-1", CONTRACT | {"convention": "days-inclusive/v1"}
+    )
+    assert answer == (422, "convention_unknown")
+
+
 async def test_prefixes_belong_to_one_seller_and_stay_once_used(world: World) -> None:
     """Numbers must never be ambiguous."""
     await world.alder()

@@ -271,6 +271,7 @@ def test_a_changed_end_is_a_new_version_even_after_invoices() -> None:
         {"account_id": "other"},
         {"starts_on": day("2026-03-01")},
         {"billed_through": day("2026-04-01")},
+        {"convention": "days/v1;rounding=half_even"},
     ],
 )
 def test_terms_that_invoices_rest_on_are_fixed_by_the_first_run(change: dict[str, Any]) -> None:
@@ -290,6 +291,8 @@ def test_terms_that_invoices_rest_on_are_fixed_by_the_first_run(change: dict[str
         ({"invoice_offset_days": -1}, "invoice_offset_invalid"),
         ({"invoice_offset_days": 61}, "invoice_offset_invalid"),
         ({"ends_on": day("2026-04-01")}, "contract_ends_before_start"),
+        ({"convention": "days/v9"}, "convention_unknown"),
+        ({"convention": "days-of-30/v1", "anchor_day": 29}, "convention_needs_anchor"),
     ],
 )
 def test_terms_without_invoice_dates_are_refused(change: dict[str, Any], code: str) -> None:

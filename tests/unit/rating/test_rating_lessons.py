@@ -189,3 +189,33 @@ def test_zero_decimal_and_three_decimal(
     assert (Decimal(recurring), Decimal(prorated)) == (october.amount, line.amount)
     digits = {"JPY": 0, "CLP": 0, "KWD": -3, "EUR": -2}[currency]
     assert all(c.amount.as_tuple().exponent == digits for c in found.charges)
+
+
+@pytest.mark.parametrize("hour", range(0, 24, 3))
+@pytest.mark.parametrize(
+    ("before", "after"), [("days/v1", NEW_YORK), (NEW_YORK, "days/v1"), (NEW_YORK, LOS_ANGELES)]
+)
+def test_every_hour_has_one_payer_whatever_their_zones(before: str, after: str, hour: int) -> None:
+    """Two contracts that meet at the midnights of different zones: each change is billed once."""
+    seam = day("2026-05-15")
+    old = contract("OLD", convention=before, starts_on=day("2026-01-01"), ends_on=seam)
+    new = contract("NEW", convention=after, starts_on=seam)
+    book = PriceBook.of([fixed(E3, "30.00")], [sheet_row(E3, "30.00", "30.00")])
+    more = moved("m", (5, 6), f"2026-05-15T{hour:02}:00:00")
+    history = timeline.build([had(5), more])
+
+    found = [licence_charges(Terms(one, [old, new], book, None), history) for one in (old, new)]
+
+    assert sum(len(prorations(one)) for one in found) == 1
+
+
+def test_seconds_are_counted_from_the_instant() -> None:
+    """Half of the first day after it: 6 days and a half of 30, to the second."""
+    found = rated(had(5), moved("m", (5, 6), "2026-04-24T12:00:00"), convention="seconds/v1")
+
+    (line,) = prorations(found)
+
+    assert shares(found) == [(561_600, 30 * 86_400)]
+    assert line.proration is not None
+    assert (line.proration.unit, line.proration.convention) == ("second", "seconds/v1")
+    assert (line.amount, line.cost) == (Decimal("6.50"), Decimal("7.00"))  # the provider: days

@@ -11,6 +11,7 @@ from datetime import date, datetime
 
 from shared.contracts.invoicing import ContractChanged
 from shared.kernel import conventions
+from shared.kernel.periods import utc_day
 
 Since = Callable[[ContractChanged], date]
 
@@ -25,12 +26,18 @@ def owner_of_change(
 def owner_of_instant(
     contracts: Iterable[ContractChanged], subscription_id: str | None, instant: datetime
 ) -> ContractChanged | None:
-    """The contract that bills a change at an instant; each reads the clock of its own zone."""
+    """The contract that bills a change at an instant; each reads the clock of its own zone. Hours
+    that fall between the midnights of two zones go by UTC, so that somebody has them."""
 
     def day_of(contract: ContractChanged) -> date:
         return conventions.parse(contract.convention).day_of(instant)
 
-    return _owner(contracts, subscription_id, day_of, lambda contract: contract.starts_on)
+    known = [contract for contract in contracts if covers(contract, subscription_id)]
+    owner = _owner(known, subscription_id, day_of, lambda contract: contract.starts_on)
+    zones = {conventions.parse(contract.convention).zone for contract in known}
+    if owner is None and len(zones) > 1:
+        return owner_of_change(known, subscription_id, utc_day(instant))
+    return owner
 
 
 def owner_of_cycle(
