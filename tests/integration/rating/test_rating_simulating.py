@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
 from support.in_process import InProcess
+from support.rating_facts import (
+    PREMIUM,
+    PREMIUM_MONTHLY,
+    alder_changes,
+    contract,
+    cycle_closed,
+    sheet,
+)
+from support.rating_service import current, tell
 from support.simulations import elm
 
 
@@ -70,3 +81,39 @@ async def test_a_case_that_is_none_is_refused(
     answer = await rating.http.request("POST", "/v1/simulations/provider-lines", json=body | change)
 
     assert (answer.status_code, answer.json()["code"]) == (422, code)
+
+
+async def test_stored_customers_are_simulated_as_they_are_billed(rating: InProcess) -> None:
+    """The very charges that were published; and what one dollar more a seat would change."""
+    prices = sheet([(PREMIUM, "18.04", "22.55"), (PREMIUM_MONTHLY, "21.65", "27.06")])
+    facts = [prices, contract(), *alder_changes(), cycle_closed(contract(), "2026-05-01")]
+    await tell(rating, facts)
+    dearer = {
+        "product": PREMIUM.model_dump(), "currency": "USD",
+        "unit_price": "19.00", "erp_price": "23.55",
+    }  # fmt: skip
+    body = {
+        "stored": ["alder-tenant"],
+        "through": "2026-05-01",
+        "instead": {"prices": {"sheet": [dearer]}},
+    }
+
+    told = await rating.ok("POST", "/v1/simulations/charges", json=body)
+
+    published = await current(rating)
+    (invoice,) = told["invoices"]
+    assert {line["charge_id"]: Decimal(line["amount"]) for line in invoice["lines"]} == {
+        name: charge.amount for name, charge in published.items()
+    }
+    differing = told["instead"]["difference"]["lines"]
+    assert {"43.00", "2.84", "-0.87"} <= {line["difference"] for line in differing}
+    assert [hold["reason"] for hold in told["instead"]["holds"]] == ["unknown_product"]
+
+
+async def test_an_unknown_stored_customer_is_not_found(rating: InProcess) -> None:
+    """Rather than an empty answer."""
+    body = {"stored": ["nobody"], "through": "2026-05-01"}
+
+    answer = await rating.http.request("POST", "/v1/simulations/charges", json=body)
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "customer_unknown")

@@ -11,7 +11,6 @@ from shared.runtime.postgres import Database
 def router(database: Database) -> APIRouter:
     """All routes under /v1."""
     routes = APIRouter(prefix="/v1", tags=["rating"])
-    for part in (allocations, prices, charges, usage):
+    for part in (allocations, prices, charges, usage, simulations):
         routes.include_router(part.router(database))
-    routes.include_router(simulations.router())
     return routes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
@@ -85,19 +85,16 @@ class SubscriptionBody(Body):
             raise ValueError("a subscription has seats or changes")
         return self
 
-    def timeline(self, customer_id: str, swap: dict[str, LicenceProduct]) -> Timeline:
-        """The history, with products swapped for others where a what-if says so."""
-        return timeline.build(self._events(customer_id, swap))
+    def timeline(self, customer_id: str) -> Timeline:
+        return timeline.build(self._events(customer_id))
 
-    def _events(
-        self, customer_id: str, swap: dict[str, LicenceProduct]
-    ) -> Iterator[SubscriptionChanged]:
+    def _events(self, customer_id: str) -> Iterator[SubscriptionChanged]:
         opening = ChangeBody(at=start_of(self.term_start), quantity=self.quantity)
         ordered = sorted(self.changes, key=lambda change: change.at)
         quantity, term, body = 0, (self.term_start, self.term_end), self.product
         for number, change in enumerate([opening, *ordered]):
             body = change.product or body
-            product = swap.get(body.product().key, body.product())
+            product = body.product()
             term = (change.term_start or term[0], change.term_end or term[1])
             after = quantity if change.quantity is None else change.quantity
             if number or after:
@@ -154,17 +151,17 @@ class CustomerBody(Body):
     contract: TermsBody
     subscriptions: Annotated[list[SubscriptionBody], Field(max_length=MANY)]
 
-    def subject(self, instead: OtherTermsBody, swap: dict[str, LicenceProduct]) -> Subject:
+    def subject(self) -> Subject:
         """Raises Invalid: `convention_unknown`."""
-        terms = self.contract.model_dump() | instead.model_dump(exclude_none=True)
+        terms = self.contract.model_dump()
         terms["billed_through"] = terms["billed_through"] or terms["starts_on"]
         conventions.parse(terms["convention"])
         contract = ContractChanged(
             version=1, account_id=self.customer_id, provider_customer_id=self.customer_id,
             subscription_ids=None, **terms,
         )  # fmt: skip
-        lines = [sub.timeline(self.customer_id, swap) for sub in self.subscriptions]
-        return Subject(contract, tuple(lines))
+        lines = [sub.timeline(self.customer_id) for sub in self.subscriptions]
+        return Subject(contract, (contract,), tuple(lines))
 
 
 class SheetRowBody(Body):
@@ -181,10 +178,12 @@ class NamedRuleBody(RuleBody):
 
 
 class PricesBody(Body):
-    sheet: Annotated[list[SheetRowBody], Field(max_length=MANY)]
-    rules: Annotated[tuple[NamedRuleBody, ...], Field(max_length=MANY)] = ()
+    """A whole sheet, and rules; a what-if without `rules` keeps the rules and changes the sheet."""
 
-    def book(self) -> PriceBook:
+    sheet: Annotated[tuple[SheetRowBody, ...], Field(max_length=MANY)]
+    rules: Annotated[tuple[NamedRuleBody, ...], Field(max_length=MANY)] | None = None
+
+    def book(self, kept: Sequence[Rule] = ()) -> PriceBook:
         rows = [
             SheetRow(
                 sheet_id="simulation", market="", currency=row.currency,
@@ -195,11 +194,11 @@ class PricesBody(Body):
             )
             for row in self.sheet
         ]  # fmt: skip
-        return PriceBook.of(self._rules(), rows)
+        return PriceBook.of(kept if self.rules is None else self._rules(self.rules), rows)
 
-    def _rules(self) -> list[Rule]:
+    def _rules(self, written: Sequence[NamedRuleBody]) -> list[Rule]:
         """In the order written: a later one of the same id is a later version."""
-        numbered = enumerate(self.rules, 1)
+        numbered = enumerate(written, 1)
         return [replace(rule.rule(rule.rule_id), version=number) for number, rule in numbered]
 
 
@@ -231,20 +230,31 @@ class InsteadBody(Body):
     price_protection: bool = True
     rates: tuple[RateBody, ...] | None = None
 
+    def terms(self) -> dict[str, object]:
+        return {k: v for k, v in dict(self.contract).items() if v is not None}
+
     def swap(self) -> dict[str, LicenceProduct]:
         return {one.instead_of.product().key: one.product.product() for one in self.products}
 
 
 class SimulationBody(Body):
-    customers: Annotated[list[CustomerBody], Field(min_length=1, max_length=MANY)]
-    prices: PricesBody
+    """`customers` are written here; `stored` are customers whose facts rating has already, priced
+    as they are unless `prices` says otherwise."""
+
+    customers: Annotated[tuple[CustomerBody, ...], Field(max_length=MANY)] = ()
+    stored: Annotated[tuple[Name, ...], Field(max_length=1_000)] = ()
+    prices: PricesBody | None = None
     through: Day
     rates: tuple[RateBody, ...] = ()
     instead: InsteadBody | None = None
 
     @model_validator(mode="after")
-    def _distinct(self) -> SimulationBody:
+    def _complete(self) -> SimulationBody:
         names = [customer.contract.contract_id for customer in self.customers]
         if len(set(names)) < len(names):
             raise ValueError("every customer's contract has a contract_id of its own")
+        if not self.customers and not self.stored:
+            raise ValueError("whom? give customers or stored")
+        if self.customers and self.prices is None:
+            raise ValueError("customers that are written here need prices")
         return self

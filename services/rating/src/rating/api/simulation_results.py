@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from itertools import groupby
 from typing import Any
@@ -12,6 +13,8 @@ from rating.domain import simulation
 from rating.domain.desired import Desired
 from rating.domain.simulation import Difference, Premise, Rate
 from rating.handlers.figures import licence_arithmetic
+from rating.handlers.simulating import Stored
+from shared.contracts.invoicing import ContractChanged
 from shared.contracts.rating import ChargeRated
 from shared.kernel import conventions
 
@@ -20,47 +23,58 @@ Json = dict[str, Any]
 PROTECTED = "price_protection: the term keeps its price until it ends"
 
 
-def simulated_charges(body: SimulationBody) -> Json:
-    """Raises Invalid: `convention_unknown`."""
-    premise = _premise(body, InsteadBody())
+def simulated_charges(body: SimulationBody, stored: Stored | None = None) -> Json:
+    """`stored`: what rating knows of the body's stored customers.
+
+    Raises:
+        Invalid: `convention_unknown`.
+    """
+    stored = stored or Stored()
+    subjects = (*(customer.subject() for customer in body.customers), *stored.subjects)
+    book = body.prices.book(stored.book.rules) if body.prices else stored.book
+    rates = tuple(rate.conversion() for rate in body.rates)
+    premise = Premise(subjects, book, body.through, rates=rates)
     found = simulation.simulate(premise)
     answer: Json = {
-        "conventions": [
-            {"contract_id": one.contract.contract_id, "convention": name, "text": text}
-            for one in premise.subjects
-            for name, text in [_told(one.contract.convention)]
-        ],
+        "conventions": [_convention(subject.contract) for subject in subjects],
         "invoices": _invoices(found.charges, premise.rates),
         "holds": _holds(found),
     }
     if body.instead is not None:
-        other = _premise(body, body.instead)
-        after = simulation.simulate(other)
-        answer["instead"] = {
-            "invoices": _invoices(after.charges, other.rates),
-            "holds": _holds(after),
-            "difference": _difference(found, after, body.instead.price_protection),
-        }
-        if premise.rates or other.rates:
-            answer["instead"]["conversion"] = _conversion(found, after, premise, other)
+        answer["instead"] = _instead(body.instead, premise, found)
     return answer
 
 
-def _premise(body: SimulationBody, instead: InsteadBody) -> Premise:
-    swap = instead.swap()
-    rates = body.rates if instead.rates is None else instead.rates
-    return Premise(
-        subjects=tuple(customer.subject(instead.contract, swap) for customer in body.customers),
-        book=(instead.prices or body.prices).book(),
-        through=body.through,
+def _instead(instead: InsteadBody, premise: Premise, found: Desired) -> Json:
+    terms, products = instead.terms(), instead.swap()
+    rates = premise.rates
+    if instead.rates is not None:
+        rates = tuple(rate.conversion() for rate in instead.rates)
+    other = replace(
+        premise,
+        subjects=tuple(simulation.altered(one, terms, products) for one in premise.subjects),
+        book=instead.prices.book(premise.book.rules) if instead.prices else premise.book,
         price_protection=instead.price_protection,
-        rates=tuple(rate.conversion() for rate in rates),
+        rates=rates,
     )
+    after = simulation.simulate(other)
+    told: Json = {
+        "invoices": _invoices(after.charges, other.rates),
+        "holds": _holds(after),
+        "difference": _difference(found, after, instead.price_protection),
+    }
+    if premise.rates or other.rates:
+        told["conversion"] = _conversion(found, after, premise, other)
+    return told
 
 
-def _told(convention: str) -> tuple[str, str]:
-    parsed = conventions.parse(convention)
-    return parsed.name, parsed.text
+def _convention(contract: ContractChanged) -> Json:
+    convention = conventions.parse(contract.convention)
+    return {
+        "contract_id": contract.contract_id,
+        "convention": convention.name,
+        "text": convention.text,
+    }
 
 
 def _invoices(charges: Sequence[ChargeRated], rates: Sequence[Rate]) -> list[Json]:

@@ -6,7 +6,7 @@ one service period.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -16,7 +16,7 @@ from rating.domain.desired import Desired, merge
 from rating.domain.licences import Terms, licence_charges
 from rating.domain.pricing import PriceBook
 from rating.domain.timeline import State, Step, Timeline
-from shared.contracts.ingest import ChangeKind
+from shared.contracts.ingest import ChangeKind, LicenceProduct
 from shared.contracts.invoicing import ContractChanged
 from shared.contracts.rating import ChargeRated
 from shared.kernel import conventions
@@ -26,9 +26,10 @@ from shared.kernel.money import EXACT, Rounding, exponent, round_to
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One customer's contract and the histories it bills."""
+    """One customer's contract, its siblings (itself included), and the histories it may bill."""
 
     contract: ContractChanged
+    siblings: tuple[ContractChanged, ...]
     timelines: tuple[Timeline, ...]
 
 
@@ -81,7 +82,7 @@ def simulate(premise: Premise) -> Desired:
 def _of_subject(premise: Premise, subject: Subject) -> Desired:
     contract = subject.contract
     boundary = contract_cycle(contract, premise.through).start
-    terms = Terms(contract, [contract], premise.book, boundary)
+    terms = Terms(contract, subject.siblings, premise.book, boundary)
     timelines: Iterable[Timeline] = subject.timelines
     if not premise.price_protection:
         days = price_days(premise.book)
@@ -90,6 +91,29 @@ def _of_subject(premise: Premise, subject: Subject) -> Desired:
     last = bill_on(contract, boundary)
     due = [charge for charge in found.charges if charge.bill_on <= last]
     return replace(found, charges=tuple(sorted(due, key=_position)))
+
+
+def altered(
+    subject: Subject, terms: Mapping[str, object], products: Mapping[str, LicenceProduct]
+) -> Subject:
+    """The same subject under other terms, having bought other products, terms or plans.
+
+    Raises:
+        Invalid: `convention_unknown`.
+    """
+    siblings = tuple(one.model_copy(update=dict(terms)) for one in subject.siblings)
+    contract = subject.contract.model_copy(update=dict(terms))
+    conventions.parse(contract.convention)
+    lines = tuple(_swapped(line, products) for line in subject.timelines)
+    return Subject(contract, siblings, lines)
+
+
+def _swapped(line: Timeline, products: Mapping[str, LicenceProduct]) -> Timeline:
+    def other(state: State) -> State:
+        return replace(state, product=products.get(state.product.key, state.product))
+
+    steps = [replace(s, before=other(s.before), after=other(s.after)) for s in line.steps]
+    return replace(line, origin=other(line.origin), steps=tuple(steps))
 
 
 def differences(before: Desired, after: Desired) -> list[Difference]:
