@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, NoReturn
 
 import typer
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from stack.errors import StackError
 
 app = typer.Typer(help="Compute from a file what would be billed; nothing has to run.")
 
@@ -19,6 +25,32 @@ def provider_lines(
 
     Columns: case_id, sku_title, term, billing_plan, unit_price, currency, term_start, events.
     """
-    # The engine is rating's, and nobody but rating imports it.
-    command = [sys.executable, "-P", "-m", "rating", "simulate", "provider-lines", file]
-    raise typer.Exit(subprocess.run(command, check=False).returncode)
+    _rating("provider-lines", file)
+
+
+@app.command("charges")
+def charges(
+    file: Annotated[Path, typer.Argument(help="YAML or JSON; docs/simulations.md has an example")],
+) -> None:
+    """What customers would be charged for licence histories, and what another price sheet, term or
+    rate would change; one JSON object."""
+    if file.suffix in (".yaml", ".yml"):
+        _rating("charges", "-", given=_as_json(file))
+    _rating("charges", str(file))
+
+
+def _rating(kind: str, file: str, *, given: str | None = None) -> NoReturn:
+    """The engine is rating's, and nobody but rating imports it."""
+    command = [sys.executable, "-P", "-m", "rating", "simulate", kind, file]
+    done = subprocess.run(command, check=False, input=given, text=True)
+    raise typer.Exit(done.returncode)
+
+
+def _as_json(file: Path) -> str:
+    """Scalars stay text, as in stories: `22.55` is an exact decimal."""
+    try:
+        return json.dumps(YAML(typ="base", pure=True).load(file.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise StackError(f"{file}: {error.strerror}") from error
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise StackError(f"{file} is no YAML: {error}") from error

@@ -11,6 +11,8 @@ from contextlib import nullcontext
 from decimal import Decimal
 from typing import Any, NoReturn, TextIO
 
+from pydantic import ValidationError
+
 from rating.domain.provider_lines import expected_lines, read_case
 from shared.kernel.errors import Invalid
 
@@ -29,13 +31,16 @@ def run(arguments: Sequence[str]) -> int:
     kinds = parser.add_subparsers(dest="kind", required=True)
     lines = kinds.add_parser("provider-lines", help="what Microsoft should bill, a case a row")
     lines.add_argument("file", help="CSV with the columns of nce-cases.csv; - for standard input")
+    charged = kinds.add_parser("charges", help="what customers would be charged, and what-ifs")
+    charged.add_argument("file", help="JSON body of POST /v1/simulations/charges; - for input")
     try:
         given = parser.parse_args(arguments)
     except SystemExit as usage:
         return EXIT_OK if usage.code == 0 else EXIT_USAGE
     try:
         with _opened(given.file) as file:
-            for answer in provider_lines(file):
+            answers = provider_lines(file) if given.kind == "provider-lines" else [charges(file)]
+            for answer in answers:
                 sys.stdout.write(json.dumps(answer, ensure_ascii=False) + "\n")
     except Unusable as error:
         sys.stderr.write(f"{given.file}: {error}\n")
@@ -61,6 +66,33 @@ def provider_lines(file: Iterable[str]) -> Iterator[dict[str, Any]]:
             yield answer(row)
     except (csv.Error, UnicodeDecodeError) as error:
         raise Unusable(f"after line {rows.line_num}: {error}") from error
+
+
+def charges(file: TextIO) -> dict[str, Any]:
+    """The customer side of the histories in a document.
+
+    Raises:
+        Unusable: it is no such document, or asks for customers that only a running service knows.
+    """
+    from rating.api.simulation_bodies import SimulationBody  # the web's models are slow to import
+    from rating.api.simulation_results import simulated_charges
+
+    try:
+        body = SimulationBody.model_validate(json.loads(file.read(), parse_float=Decimal))
+        if body.stored:
+            raise Unusable("stored customers are simulated by the running service")
+        return simulated_charges(body)
+    except ValidationError as error:
+        problems = [f"{_place(one['loc'])}: {one['msg']}" for one in error.errors()]
+        raise Unusable("; ".join(problems)) from error
+    except Invalid as error:
+        raise Unusable(f"{error.code}: {error.detail}") from error
+    except ValueError as error:
+        raise Unusable(f"this is no JSON: {error}") from error
+
+
+def _place(location: Sequence[int | str]) -> str:
+    return ".".join(map(str, location)) or "the document"
 
 
 def answer(row: Mapping[str, str]) -> dict[str, Any]:
