@@ -1,8 +1,10 @@
-"""Consumes the bus: one message, one transaction, then the offset.
+"""Consumes the bus: effects of a message in one transaction, then the offset.
 
 inbox id + state + audit + outbox rows commit together; the offset of the partition follows. A
 repeat is recognised by the inbox, so offsets may lag behind without harm. Each partition has a
 worker of its own: trouble on one (a transient error is retried in place) does not hold up others.
+Messages of a partition that wait already share a transaction; if anything in it fails, all of it is
+undone and each of them gets one of its own.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from time import perf_counter
@@ -34,6 +37,8 @@ POLL_MS = 200
 BACKLOG_MAX = 200  # records waiting in a partition's worker before the partition is paused
 COMMIT_EVERY_S = 0.5  # what is not committed comes again, and the inbox knows it
 DEFECT_TRIES = 3
+TOGETHER_MAX = 16
+TOGETHER_BYTES = 1_000_000
 TRANSIENT = Backoff(first_s=0.2, longest_s=30.0, total_s=600.0)
 
 
@@ -68,7 +73,7 @@ class Worker:
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
     paused: bool = False
-    busy: bool = False
+    busy: int = 0  # messages being handled
     next_offset: int | None = None
 
 
@@ -97,7 +102,7 @@ class Consumer:
     @property
     def backlog(self) -> int:
         """Records fetched and not yet handled."""
-        return sum(len(w.backlog) + int(w.busy) for w in self._workers.values())
+        return sum(len(w.backlog) + w.busy for w in self._workers.values())
 
     async def run(self) -> None:
         """Consume until cancelled, or until a dead-letter limit stops it (then it only waits)."""
@@ -151,21 +156,29 @@ class Consumer:
         while True:
             await worker.arrived.wait()
             while worker.backlog:
-                message = worker.backlog.popleft()
-                worker.busy = True
+                messages = _take(worker.backlog)
+                worker.busy = len(messages)
                 try:
-                    outcome = await self.handle(message)
+                    if not await self.handle_together(messages):
+                        for message in messages:
+                            self._done(worker, message, await self.handle(message))
+                    else:
+                        for message in messages:
+                            self._done(worker, message, Outcome.HANDLED)
                 finally:
-                    worker.busy = False
-                worker.next_offset = message.offset + 1
-                self.state.handled += 1
-                reason = self._limits.record(worker.partition, failed=outcome is Outcome.DEAD)
-                if reason is not None:
-                    raise ConsumerStopped(reason)
+                    worker.busy = 0
                 if worker.paused and len(worker.backlog) < BACKLOG_MAX // 2:
                     worker.paused = False
                     self._subscription.resume(worker.partition)
             worker.arrived.clear()
+
+    def _done(self, worker: Worker, message: Message, outcome: Outcome) -> None:
+        worker.busy -= 1
+        worker.next_offset = message.offset + 1
+        self.state.handled += 1
+        reason = self._limits.record(worker.partition, failed=outcome is Outcome.DEAD)
+        if reason is not None:
+            raise ConsumerStopped(reason)
 
     async def _commit_regularly(self) -> None:
         while True:
@@ -183,6 +196,35 @@ class Consumer:
         except BusError as error:
             log.warning("consumer.commit_failed", error=str(error))  # the inbox knows the repeats
 
+    async def handle_together(self, messages: Sequence[Message]) -> bool:
+        """All effects of several messages in one transaction, or none of them: then False."""
+        if len(messages) == 1:
+            return False
+        started = perf_counter()
+        try:
+            read = [_read(message) for message in messages]
+            async with self._database.transaction() as tx:
+                outcomes = [
+                    await self._among_others(tx, message, envelope, event)
+                    for message, (envelope, event) in zip(messages, read, strict=True)
+                ]
+        except Exception as error:  # whatever it is: alone, each message meets it again
+            partition = str(messages[0].partition)
+            log.info("messages.handled_singly", partition=partition, error=repr(error))
+            return False
+        each = (perf_counter() - started) / len(messages)
+        for message, outcome in zip(messages, outcomes, strict=True):
+            _count(message, outcome, each)
+        return True
+
+    async def _among_others(
+        self, tx: Transaction, message: Message, envelope: Envelope, event: Event
+    ) -> Outcome:
+        if type(event) not in self._handlers:
+            return Outcome.IGNORED
+        with _logged_with(message, envelope), tx.caused_by(envelope):
+            return await self._in_transaction(tx, message, envelope, event)
+
     async def handle(self, message: Message) -> Outcome:
         """Handle one message to its end: effects, duplicate, parked, or dead letter."""
         started = perf_counter()
@@ -192,10 +234,7 @@ class Consumer:
             offset=message.offset,
         ):
             outcome = await self._handle(message)
-        telemetry.CONSUMED.labels(message.partition.topic).inc()
-        telemetry.PROCESS_DURATION.labels(message.partition.topic, outcome.value).observe(
-            perf_counter() - started
-        )
+        _count(message, outcome, perf_counter() - started)
         return outcome
 
     async def _handle(self, message: Message) -> Outcome:
@@ -225,10 +264,8 @@ class Consumer:
     async def _apply(self, message: Message, envelope: Envelope, event: Event) -> Outcome:
         if type(event) not in self._handlers:
             return Outcome.IGNORED
-        with structlog.contextvars.bound_contextvars(
-            event_id=envelope.id, correlation_id=envelope.correlation_id
-        ):
-            async with self._database.transaction(cause=envelope) as tx:
+        async with self._database.transaction(cause=envelope) as tx:
+            with _logged_with(message, envelope):
                 return await self._in_transaction(tx, message, envelope, event)
 
     async def _in_transaction(
@@ -287,6 +324,34 @@ class Consumer:
             self.state.retrying += 1
         error = state.outcome.exception() if state.outcome else None
         log.warning("message.retrying", attempt=state.attempt_number, error=repr(error))
+
+
+def _take(backlog: deque[Message]) -> list[Message]:
+    """The next messages that may share a transaction, at least one."""
+    taken = [backlog.popleft()]
+    room = TOGETHER_BYTES - len(taken[0].value or b"")
+    while backlog and len(taken) < TOGETHER_MAX:
+        room -= len(backlog[0].value or b"")
+        if room < 0:
+            break
+        taken.append(backlog.popleft())
+    return taken
+
+
+def _logged_with(message: Message, envelope: Envelope) -> AbstractContextManager[object]:
+    return structlog.contextvars.bound_contextvars(
+        topic=message.partition.topic,
+        partition=message.partition.number,
+        offset=message.offset,
+        event_id=envelope.id,
+        correlation_id=envelope.correlation_id,
+    )
+
+
+def _count(message: Message, outcome: Outcome, seconds: float) -> None:
+    topic = message.partition.topic
+    telemetry.CONSUMED.labels(topic).inc()
+    telemetry.PROCESS_DURATION.labels(topic, outcome.value).observe(seconds)
 
 
 def _read(message: Message) -> tuple[Envelope, Event]:
