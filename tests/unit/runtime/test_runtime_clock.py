@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -38,6 +39,25 @@ def test_time_stands_still_between_writes(tmp_path: Path) -> None:
 
     write_instant(path, MAY + timedelta(days=365))
     assert clock.now().year == 2027
+
+
+def test_an_old_file_is_read_once_and_again_when_it_is_replaced(tmp_path: Path) -> None:
+    """The clock is asked some thirty times for each change of a seat."""
+    path = tmp_path / "clock"
+    write_instant(path, MAY)
+    long_ago = (1_000_000_000, 1_000_000_000)
+    os.utime(path, long_ago)
+    clock = SimulatedClock(path)
+    assert clock.now() == MAY
+
+    path.write_text("not looked at")
+    os.utime(path, long_ago)
+    assert clock.now() == MAY
+
+    write_instant(path, MAY + timedelta(days=1))
+    assert clock.now() == MAY + timedelta(days=1)
+    write_instant(path, MAY + timedelta(days=2))
+    assert clock.now() == MAY + timedelta(days=2)
 
 
 def test_readers_never_see_half_an_instant(tmp_path: Path) -> None:

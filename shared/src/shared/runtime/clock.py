@@ -7,10 +7,14 @@ read; time stands still between writes. Token lifetimes and back-off never use i
 from __future__ import annotations
 
 import os
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 from shared.kernel.clock import Clock
+
+
+_SETTLED_NS = 1_000_000_000  # a younger file may be replaced again without looking different
 
 
 class SystemClock:
@@ -21,13 +25,21 @@ class SystemClock:
 
 
 class SimulatedClock:
-    """The instant in a file, read afresh each time; falls back to nothing: no file, no time."""
+    """The instant in a file, read again when it was replaced; no file, no time."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._seen: tuple[tuple[int, int], datetime] | None = None
 
     def now(self) -> datetime:
-        return datetime.fromisoformat(self._path.read_text().strip()).astimezone(UTC)
+        file = self._path.stat()
+        version = (file.st_ino, file.st_mtime_ns)
+        if self._seen is not None and self._seen[0] == version:
+            return self._seen[1]
+        instant = datetime.fromisoformat(self._path.read_text().strip()).astimezone(UTC)
+        settled = time.time_ns() - file.st_mtime_ns > _SETTLED_NS
+        self._seen = (version, instant) if settled else None
+        return instant
 
 
 def write_instant(path: Path, instant: datetime) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from simulators.exact_json import Document, dumps, loads
 
-SETTLE_S = 0.3
+SETTLE_S = 1.0
 SHARE_OF_TIME = 40  # wait at least this many times as long as the last writing took
 
 
