@@ -6,7 +6,7 @@ MEMBERS := shared services/ingest services/rating services/invoicing services/ps
            services/tax services/payments tests/simulators deploy/local
 NOT_LOCKED := $(addprefix --no-emit-package tieout-,shared ingest rating invoicing psa-connector tax payments simulators stack)
 
-.PHONY: help setup demo test check fmt unit e2e slow bench-licences schemas lock up down
+.PHONY: help setup demo test check fmt unit e2e slow bench bench-licences schemas lock up down
 
 help:     ## what there is
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -45,6 +45,9 @@ fmt: setup  ## format and fix what can be fixed
 
 bench-licences: setup  ## licence histories rated per second, and a month of 25,000 subscriptions
 	@cd tests && ../$(BIN)/python -m benchmarks.relicensing
+
+bench: setup  ## how soon a seat change is in Autotask, at growing rates
+	@$(BIN)/python -m tests.benchmarks.latency
 
 schemas: setup  ## write event schemas from the contracts and schema.sql from the migrations
 	@$(BIN)/python -m shared.contracts.export

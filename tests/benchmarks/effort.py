@@ -21,6 +21,13 @@ def processor_seconds(home: Home) -> dict[str, float]:
     return used
 
 
+def busy_seconds() -> float:
+    """What the whole machine has used so far, this benchmark's own work left out."""
+    times, own = psutil.cpu_times(), psutil.Process().cpu_times()
+    idle = times.idle + getattr(times, "iowait", 0.0)
+    return float(sum(times) - idle - getattr(times, "guest", 0.0) - own.user - own.system)
+
+
 def per_change(
     before: Mapping[str, float], after: Mapping[str, float], changes: int
 ) -> dict[str, str]:

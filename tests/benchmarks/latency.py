@@ -19,12 +19,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from tests.benchmarks.crowd import NOW, Crowd, write_story
-from tests.benchmarks.effort import per_change, processor_seconds
+from tests.benchmarks.effort import busy_seconds, per_change, processor_seconds
 from tests.benchmarks.traces import STAGES, Lost, Trace, traces
 
 from shared.runtime.clock import write_instant
@@ -41,6 +42,7 @@ from stack.running import require_running, services_of
 from stack.story.reader import read_scripts
 
 TARGET_P99_MS = 250
+TARGET_RATE = 50
 WARM_UP = 40
 QUIET_S = 120
 
@@ -94,13 +96,21 @@ async def bench(site: Site, story: Path, given: argparse.Namespace) -> list[dict
 
 
 async def measure(site: Site, crowd: Crowd, rate: float, seconds: float) -> dict[str, Any]:
-    before = processor_seconds(site.home)
+    before, began, busy = processor_seconds(site.home), perf_counter(), busy_seconds()
     changes, reached = await crowd.ask(round(rate * seconds), rate)
     await rest(site)
-    spent = per_change(before, processor_seconds(site.home), len(changes))
+    after = processor_seconds(site.home)
+    spent = per_change(before, after, len(changes))
+    ours = sum(after.values()) - sum(before.values())
+    others = (busy_seconds() - busy - ours) / (perf_counter() - began)
     found = await traces(site.services, site.bootstrap_servers, changes, crowd.contracts)
     rates = {"asked_per_s": f"{rate:g}", "reached_per_s": f"{reached:.1f}"}
-    return {**rates, **figures(found), "processor_ms_per_change": spent}
+    return {
+        **rates,
+        **figures(found),
+        "processor_ms_per_change": spent,
+        "others_cores": f"{max(0.0, others):.2f}",
+    }
 
 
 async def rest(site: Site) -> None:
@@ -114,7 +124,7 @@ def figures(found: Sequence[Trace]) -> dict[str, Any]:
     Under overload a look for one change finds the next one, too, before its webhook has left; such
     changes have no way to measure and are only counted.
     """
-    whole = [trace for trace in found if not trace.found_before_notified]
+    whole = [trace for trace in found if not trace.found_before_notified] or list(found)
     by_stage = zip(STAGES, zip(*(trace.stages_ms for trace in whole), strict=True), strict=True)
     return {
         "changes": len(found),
@@ -142,11 +152,39 @@ def show(console: Console, results: Sequence[dict[str, Any]]) -> None:
         whole = sum(float(ms) for ms in spent.values())
         parts = ", ".join(f"{name} {ms}" for name, ms in spent.items())
         console.print(f"{row['asked_per_s']} /s: {whole:.0f} ms of processor a change: {parts}")
-    load = os.getloadavg()[0]
+        if overloaded(row):
+            console.print(f"{row['asked_per_s']} /s is more than this machine can do.")
+    console.print(verdict(results))
     console.print(
-        f"Target: p99 of {TARGET_P99_MS} ms at 50 changes a second. Measured on {os.cpu_count()} "
-        f"cores at load {load:.1f}, simulators and benchmark included."
+        f"{os.cpu_count()} cores, simulators and benchmark included; others used "
+        f"{min(float(row['others_cores']) for row in results):.1f} to "
+        f"{max(float(row['others_cores']) for row in results):.1f} of them."
     )
+
+
+def meets(row: dict[str, Any]) -> bool:
+    on_time = float(row["total_ms"]["p99"]) <= TARGET_P99_MS
+    return on_time and not overloaded(row)
+
+
+def overloaded(row: dict[str, Any]) -> bool:
+    """Changes pile up: they could not be asked for in time, or were found before they were told."""
+    late = float(row["reached_per_s"]) < 0.95 * float(row["asked_per_s"])
+    return late or row["found_before_notified"] > 0.02 * row["changes"]
+
+
+def verdict(results: Sequence[dict[str, Any]]) -> str:
+    """The highest rate up to which every measured one met the target."""
+    highest = None
+    for row in results:
+        if not meets(row):
+            break
+        highest = row["asked_per_s"]
+    target = f"a p99 of at most {TARGET_P99_MS} ms"
+    if highest is None:
+        return f"No measured rate had {target}."
+    aim = "" if float(highest) >= TARGET_RATE else f" The aim of {TARGET_RATE} /s was not reached."
+    return f"Highest measured rate with {target}: {highest} /s.{aim}"
 
 
 async def run(given: argparse.Namespace) -> list[dict[str, Any]]:
@@ -159,7 +197,9 @@ async def run(given: argparse.Namespace) -> list[dict[str, Any]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.latency")
-    parser.add_argument("--rates", type=float, nargs="+", default=[5.0, 50.0], help="per second")
+    parser.add_argument(
+        "--rates", type=float, nargs="+", default=[5.0, 10.0, 20.0, 30.0, 50.0], help="per second"
+    )
     parser.add_argument("--seconds", type=float, default=20, help="how long each is kept up")
     parser.add_argument("--customers", type=int, default=40)
     parser.add_argument("--running", action="store_true", help="use the stack that runs here")

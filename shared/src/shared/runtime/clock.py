@@ -13,7 +13,6 @@ from pathlib import Path
 
 from shared.kernel.clock import Clock
 
-
 _SETTLED_NS = 1_000_000_000  # a younger file may be replaced again without looking different
 
 
