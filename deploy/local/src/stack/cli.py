@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from stack import audit, demo, explain, lifecycle, output, play, simulate
+from stack import audit, changes, demo, explain, lifecycle, output, play, simulate
 from stack.errors import UNAVAILABLE, StackError
 
 _errors = output.console(stderr=True)
@@ -58,5 +58,6 @@ app.command()(lifecycle.reset)
 app.command()(play.play)
 app.command()(demo.demo)
 app.command()(explain.explain)
+app.command()(changes.changes)
 app.add_typer(audit.app, name="audit")
 app.add_typer(simulate.app, name="simulate")

@@ -162,6 +162,8 @@ class LicenceChangeRated(Event):
     unit_price: Exact
     unit_cost: Exact
     cost_currency: Currency
+    unit_price_before: Exact | None = None  # None where nothing was there before
+    unit_cost_before: Exact | None = None
     price_changed: bool
     prorated_amount: Exact  # of the charge this entry caused; 0 if none
     charge_id: str | None

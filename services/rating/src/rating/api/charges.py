@@ -1,4 +1,4 @@
-"""Routes that show charges, why they are what they are, the License Change Log, and what waits."""
+"""Routes that show charges, why they are what they are, and what waits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from fastapi import APIRouter, Query
 from rating.api.paging import (
     Filter,
     Named,
-    OptionalFilter,
     after_day,
     after_instant,
     after_numbers,
@@ -29,7 +28,7 @@ Revision = Annotated[int | None, Query(ge=1, le=2**31 - 1)]
 def router(database: Database) -> APIRouter:
     routes = APIRouter()
     _charges(routes, database)
-    _logs(routes, database)
+    _holds(routes, database)
     return routes
 
 
@@ -84,28 +83,7 @@ def _charges(routes: APIRouter, database: Database) -> None:
         return page([line_json(line, terms) for line in found], next_cursor=more)
 
 
-def _logs(routes: APIRouter, database: Database) -> None:
-    @routes.get("/licence-changes", operation_id="licence-changes.list")
-    async def list_changes(
-        caller: Reads,
-        subscription_id: OptionalFilter = None,
-        contract_id: OptionalFilter = None,
-        limit: Limit = 50,
-        cursor: CursorParam = None,
-    ) -> dict[str, Any]:
-        """The License Change Log in the order it was written."""
-        (after,) = after_numbers(cursor, start=(0,))
-        async with database.read() as reader:
-            found = await charges.list_entries(
-                reader,
-                subscription_id=subscription_id,
-                contract_id=contract_id,
-                after=after,
-                limit=limit,
-            )
-        more = encode_cursor(found[-1][0]) if len(found) == limit else None
-        return page([entry.model_dump(mode="json") for _, entry in found], next_cursor=more)
-
+def _holds(routes: APIRouter, database: Database) -> None:
     @routes.get("/holds", operation_id="holds.list")
     async def list_holds(
         caller: Reads, limit: Limit = 50, cursor: CursorParam = None

@@ -52,8 +52,9 @@ def entries(
 ) -> list[LicenceChangeRated]:
     """The entries of one step, the product that leaves before the product that comes."""
     change = step.change
-    if priced.old is not None and step.before.product != step.after.product:
-        leaving = _Part("from", step.before, priced.old, change.quantity_before, 0)
+    old = priced.old
+    if old is not None and step.before.product != step.after.product:
+        leaving = _Part("from", step.before, old, change.quantity_before, 0, before=old)
         coming = _Part("to", step.after, priced.new, 0, change.quantity_after)
         return [_entry(contract, step, part, prorations) for part in (leaving, coming)]
     idle = change.kind is ChangeKind.UPDATED and step.delta == 0
@@ -61,7 +62,7 @@ def entries(
         return []
     part = _Part(
         "", step.after, priced.new, change.quantity_before, change.quantity_after,
-        priced.price_changed,
+        priced.price_changed, old,
     )  # fmt: skip
     return [_entry(contract, step, part, prorations)]
 
@@ -83,6 +84,7 @@ class _Part:
     quantity_before: int
     quantity_after: int
     price_changed: bool = False
+    before: UnitPrice | None = None  # of the units that were there
 
 
 def _entry(
@@ -110,6 +112,8 @@ def _entry(
         unit_price=part.price.price,
         unit_cost=part.price.cost,
         cost_currency=part.price.cost_currency,
+        unit_price_before=part.before.price if part.before else None,
+        unit_cost_before=part.before.cost if part.before else None,
         price_changed=part.price_changed,
         prorated_amount=sum((charge.amount for charge in caused), Decimal(0)),
         charge_id=caused[-1].charge_id if caused else None,

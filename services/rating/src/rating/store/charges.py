@@ -53,12 +53,6 @@ INSERT INTO licence_change (entry_id, change_id, contract_id, subscription_id, b
 VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (entry_id) DO NOTHING RETURNING true
 """
-LIST_ENTRIES = """
-SELECT seq, body FROM licence_change
-WHERE ($1::text IS NULL OR subscription_id = $1) AND ($2::text IS NULL OR contract_id = $2)
-  AND seq > $3
-ORDER BY seq LIMIT $4
-"""
 ENTRIES_OF_CHANGES = """
 SELECT body FROM licence_change WHERE change_id = ANY($1::text[]) ORDER BY seq
 """
@@ -155,18 +149,6 @@ async def add_entry(tx: Transaction, entry: LicenceChangeRated) -> bool:
         entry.model_dump(mode="json"), tx.now,
     )  # fmt: skip
     return added is True
-
-
-async def list_entries(
-    reader: Reader,
-    *,
-    subscription_id: str | None,
-    contract_id: str | None,
-    after: int,
-    limit: int,
-) -> list[tuple[int, LicenceChangeRated]]:
-    rows = await reader.fetch(LIST_ENTRIES, subscription_id, contract_id, after, limit)
-    return [(row["seq"], LicenceChangeRated.model_validate(row["body"])) for row in rows]
 
 
 async def entries_of_changes(reader: Reader, change_ids: Sequence[str]) -> list[LicenceChangeRated]:
