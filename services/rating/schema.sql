@@ -344,6 +344,8 @@ CREATE INDEX subscription_change_customer ON rating.subscription_change USING bt
 
 CREATE INDEX subscription_change_product ON rating.subscription_change USING btree (product_key);
 
+CREATE INDEX subscription_change_subscription ON rating.subscription_change USING btree (subscription_id);
+
 CREATE INDEX usage_batch_file ON rating.usage_batch USING btree (file_id);
 
 CREATE INDEX usage_delta_contract ON rating.usage_delta USING btree (contract_id, usage_month);

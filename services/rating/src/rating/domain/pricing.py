@@ -111,6 +111,21 @@ def licence_price(
     )
 
 
+def provider_price(book: PriceBook, product: LicenceProduct, currency: str, day: date) -> SheetRow:
+    """What the provider charges us for a seat whose price was locked on `day`.
+
+    Raises:
+        Held: `unknown_product`, `no_price_in_currency`.
+    """
+    rows = book.rows_of(product)
+    if not rows:
+        raise Held("unknown_product", f"no price sheet has {product.key} ({product.segment})")
+    own = [row for row in rows if row.currency == currency]
+    if not own:
+        raise Held("no_price_in_currency", f"no price sheet has {product.key} in {currency}")
+    return _cost_row(own, currency, day, day)
+
+
 def _customer_price(
     rule: Rule | None,
     row: SheetRow | None,

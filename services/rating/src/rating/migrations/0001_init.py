@@ -22,6 +22,7 @@ CREATE TABLE subscription_change (
     recorded_at      timestamptz NOT NULL
 );
 CREATE INDEX subscription_change_customer ON subscription_change (customer_id, subscription_id);
+CREATE INDEX subscription_change_subscription ON subscription_change (subscription_id);
 CREATE INDEX subscription_change_product ON subscription_change (product_key);
 
 CREATE TABLE contract_version (

@@ -22,6 +22,10 @@ SELECT subscription_id, body FROM subscription_change
 WHERE customer_id = $1 AND ($2::text IS NULL OR subscription_id = $2)
 ORDER BY subscription_id, version, change_id
 """
+CUSTOMER_OF = """
+SELECT customer_id FROM subscription_change WHERE subscription_id = $1
+ORDER BY version DESC, change_id LIMIT 1
+"""
 FIND_CHANGES = "SELECT body FROM subscription_change WHERE change_id = ANY($1::text[])"
 
 ADD_CONTRACT = """
@@ -89,6 +93,12 @@ async def timelines(
         event = SubscriptionChanged.model_validate(row["body"])
         by_subscription.setdefault(row["subscription_id"], []).append(event)
     return {name: timeline.build(changes) for name, changes in by_subscription.items()}
+
+
+async def customer_of(reader: Reader, subscription_id: str) -> str | None:
+    """Whose subscription it is."""
+    found = await reader.fetchval(CUSTOMER_OF, subscription_id)
+    return str(found) if found is not None else None
 
 
 async def changes_by_id(reader: Reader, change_ids: Sequence[str]) -> list[SubscriptionChanged]:

@@ -5,15 +5,17 @@ them are in `cycles` (dates), `windows` (refusals), `figures` (amounts) and `hap
 event does). Nothing here knows our customers, contracts or prices at sale.
 """
 
-from rating.domain.provider_lines.figures import Rounding
+from rating.domain.provider_lines.figures import DOCUMENTED_VERSION, Rounding
 from rating.domain.provider_lines.happenings import expected_lines
-from rating.domain.provider_lines.lines import Any_, Line, Refusal, Standing
+from rating.domain.provider_lines.lines import Any_, Line, Outcome, Refusal, Standing
 from rating.domain.provider_lines.reading import Case, read_case
 
 __all__ = [
+    "DOCUMENTED_VERSION",
     "Any_",
     "Case",
     "Line",
+    "Outcome",
     "Refusal",
     "Rounding",
     "Standing",

@@ -177,6 +177,11 @@ def convert_trial(history: History, event: Event) -> None:
     history.charge(
         trial, "convert", event, Span.rest(trial.cycle, event.day), quantity=-trial.quantity
     )
+    length = event.text("to_term")
+    if length is not None:
+        plan = event.text("to_billing_plan") or "monthly"
+        _begin_term(history, paid, event, Term(event.day, _term(event, length), plan), "convert")
+        return
     history.charge(paid, "convert", event, Span.rest(paid.cycle, event.day))
     history.keep(paid)
 
@@ -227,7 +232,9 @@ def change_term(history: History, event: Event) -> None:
     _begin_term(history, longer, event, Term(event.day, wanted, plan))
 
 
-def _begin_term(history: History, subscription: Subscription, event: Event, term: Term) -> None:
+def _begin_term(
+    history: History, subscription: Subscription, event: Event, term: Term, kind: str = Any_
+) -> None:
     cycle = next(term.cycles())
     begun = replace(
         subscription,
@@ -236,7 +243,7 @@ def _begin_term(history: History, subscription: Subscription, event: Event, term
         committed_at=event.at,
         batches=(Batch(subscription.quantity, event.at),),
     )
-    history.charge(begun, Any_, event, Span.whole(cycle))
+    history.charge(begun, kind, event, Span.whole(cycle))
     history.keep(begun)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 
-from rating.domain.provider_lines import conversions, purchases
+from rating.domain.provider_lines import conversions, moves, purchases
 from rating.domain.provider_lines.history import (
     BILLED,
     History,
@@ -46,8 +46,9 @@ from shared.kernel.errors import Invalid
 Handler = Callable[[History, Event], None]
 
 
-def expected_lines(case: Case) -> list[Outcome]:
-    """Every line, refusal and state, in the order of their causes.
+def expected_lines(case: Case, *, through: date | None = None) -> list[Outcome]:
+    """Every line, refusal and state, in the order of their causes; with `through`, also the charges
+    that begin until that day without an event.
 
     Raises:
         Invalid: an event lacks what it needs, or cannot be where it stands.
@@ -55,7 +56,11 @@ def expected_lines(case: Case) -> list[Outcome]:
     history = History(case)
     for event in case.events:
         HANDLERS[event.type](history, event)
-    _conclude(history)
+    if through is None:
+        _conclude(history)
+    else:
+        for one in tuple(history.subscriptions.values()):
+            advance(history, one, through, case.events[-1])
     return history.outcomes
 
 
@@ -82,7 +87,7 @@ def remove_seats(history: History, event: Event) -> None:
     subscription = advance(history, history.of(event), event.day, event)
     seats = event.seats()
     no = conversions.unchangeable(subscription)
-    if no is None and not subscription.extended:
+    if no is None and not subscription.extended and not history.case.happened:
         no = no_longer_removable(subscription.batches, seats, event.at)
     if no:
         history.refuse(event, no)
@@ -138,7 +143,7 @@ def cancel(history: History, event: Event) -> None:
 
 def _cancel_licence(history: History, subscription: Subscription, event: Event) -> None:
     no = no_longer_cancellable(subscription.committed_at, event.at)
-    if no and not subscription.extended:
+    if no and not subscription.extended and not history.case.happened:
         history.refuse(event, no)
         return
     in_full = event.at - subscription.committed_at <= FULL_REFUND and not subscription.extended
@@ -361,4 +366,7 @@ HANDLERS: Mapping[str, Handler] = {
     "convert_trial": conversions.convert_trial,
     "trial_end": conversions.trial_end,
     "convert": conversions.convert,
+    "moved_out": moves.moved_out,
+    "moved_in": moves.moved_in,
+    "transferred_out": moves.transferred_out,
 }

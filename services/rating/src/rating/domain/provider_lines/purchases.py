@@ -35,7 +35,7 @@ def purchase(history: History, event: Event) -> None:
     # Whatever follows it, a trial is a month (R-TRIAL).
     length, plan = ("P1M", "monthly") if bought.trial else (case.term, case.plan)
     bought = replace(bought, term=first_term(event.day, length, plan))
-    if no := _not_sold(bought, event):
+    if not case.happened and (no := _not_sold(bought, event)):
         history.refuse(event, no)
         return
     chosen = event.day_of("custom_term_end_date")

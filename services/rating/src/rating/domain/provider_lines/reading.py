@@ -24,7 +24,7 @@ EVENTS = frozenset(
         "purchase", "add_seats", "remove_seats", "cancel", "renew", "cycle", "upgrade",
         "change_billing_plan", "change_term", "schedule_change", "schedule_action",
         "set_auto_renew", "end_of_term", "price_list_change", "suspend", "resume", "convert_trial",
-        "convert", "trial_end", "migrate", "est_start",
+        "convert", "trial_end", "migrate", "est_start", "moved_out", "moved_in", "transferred_out",
     }
 )  # fmt: skip
 MAX_DIGITS = 28
@@ -135,6 +135,7 @@ class Case:
     events: tuple[Event, ...]
     title: str | None = None
     rates: Mapping[str, Rate] = field(default_factory=dict)  # by month of the charge, "2025-03"
+    happened: bool = False  # facts, not wishes: what the provider did is not refused by its rules
 
 
 def read_case(given: Mapping[str, Any]) -> Case:
@@ -165,6 +166,7 @@ def read_case(given: Mapping[str, Any]) -> Case:
         events=_events(given["events"]),
         title=str(title) if title else None,
         rates=_rates(given.get("pc_to_bc_rates")),
+        happened=given.get("happened") is True,
     )
 
 

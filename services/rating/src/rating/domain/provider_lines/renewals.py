@@ -16,9 +16,10 @@ from shared.kernel.periods import start_of
 
 DAY = timedelta(days=1)
 EXTENDED_IF_BOUGHT_FROM = date(2025, 4, 1)
+EXTENDED_EXISTS_FROM = date(2026, 2, 16)
 EXTENDED_IF_ENDING_FROM = date(2026, 5, 4)
 UPLIFT, UPLIFT_WITHOUT_MONTHLY_TERM = Decimal("1.03"), Decimal("1.23")
-CANCEL = "Cancel"
+CANCEL, EXTEND = "Cancel", "RenewToExtendedServiceTerm"
 EXPIRED_DAYS, DISABLED_DAYS = 30, 90
 
 
@@ -59,17 +60,25 @@ def _of_renewal(event: Event) -> dict[str, object]:
     """What the renewal itself says, over what was scheduled."""
     if event.type != "renew":
         return {}
-    names = ("to_term", "to_billing_plan", "to_unit_price", "to_sku", "qty")
+    names = (
+        "to_term", "to_billing_plan", "to_unit_price", "to_sku", "qty", "custom_term_end_date",
+    )  # fmt: skip
     return {name: event.fields[name] for name in names if event.fields.get(name) is not None}
 
 
 def is_extended(subscription: Subscription, action: str | None) -> bool:
-    """R-EST: whether a term that is not renewed goes on month by month, for money."""
-    return (
+    """R-EST: whether a term that is not renewed goes on month by month, for money. Who asked for it
+    gets it as soon as there is such a thing, whenever the licence was bought."""
+    extendable = (
         subscription.family is Family.LICENCE
         and not subscription.trial
-        and action != CANCEL
         and subscription.status == "active"
+    )
+    if action == EXTEND:
+        return extendable and subscription.term.end >= EXTENDED_EXISTS_FROM
+    return (
+        extendable
+        and action != CANCEL
         and subscription.committed_at.date() >= EXTENDED_IF_BOUGHT_FROM
         and subscription.term.end >= EXTENDED_IF_ENDING_FROM
     )
@@ -98,6 +107,9 @@ def extended(subscription: Subscription, event: Event, currency: str) -> Subscri
 
 
 def _uplifted(subscription: Subscription, event: Event) -> Decimal:
+    own = event.number("est_unit_price")  # of the price sheet that extended terms have
+    if own is not None:
+        return own
     if "monthly_term_unit_price" in event.fields:
         monthly = event.number("monthly_term_unit_price")
         if monthly is not None:
