@@ -5,7 +5,7 @@ Whoever calls these holds the customer, so the facts do not move meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from rating.domain.allocations import sharing
 from rating.domain.desired import Desired, Draft, Hold, merge
@@ -24,7 +24,7 @@ from rating.store import charges, facts, holds, prices, usage, usage_files
 from rating.store.holds import Place
 from shared.contracts.ingest import ProviderPurchaseRecorded
 from shared.contracts.invoicing import ContractChanged
-from shared.contracts.rating import ChargeKind
+from shared.contracts.rating import ChargeKind, ChargeRated
 from shared.kernel.errors import Held
 from shared.kernel.periods import utc_day
 from shared.runtime.postgres import Transaction
@@ -40,8 +40,9 @@ async def settle_customer(tx: Transaction, customer_id: str) -> None:
     bought = await facts.purchases(tx, customer_id)
     for contract in contracts:
         await _settle(tx, contract, contracts, timelines, bought)
+    held = await holds.open_of_customer(tx, customer_id)
     for line in timelines.values():
-        await hold_uncovered(tx, contracts, line)
+        await hold_uncovered(tx, contracts, line, held=held)
     await _hold_unowned_usage(tx, customer_id)
     await _hold_unowned_purchases(tx, customer_id, contracts, bought)
 
@@ -67,9 +68,14 @@ async def settle_subscription(tx: Transaction, customer_id: str, subscription_id
 
 
 async def hold_uncovered(
-    tx: Transaction, contracts: Sequence[ContractChanged], line: Timeline
+    tx: Transaction,
+    contracts: Sequence[ContractChanged],
+    line: Timeline,
+    *,
+    held: Collection[str] | None = None,
 ) -> None:
-    """Somebody has seats and nobody is billed for them: say so."""
+    """Somebody has seats and nobody is billed for them: say so. `held`: the scopes of the customer
+    that have open holds, where the caller knows them."""
     if sites := sharing(contracts, line.subscription_id):
         await hold_unallocated(tx, sites, line)
         return
@@ -81,7 +87,8 @@ async def hold_uncovered(
     detail = f"{last.after.quantity} × {last.after.product_name} under no contract"
     hold = Hold("no_contract", f"subscription/{name}", line.customer_id, detail)
     place = Place(f"subscription/{name}", customer_id=line.customer_id)
-    await holds.replace_holds(tx, place, [hold] if uncovered else [])
+    if uncovered or held is None or place.scope in held:
+        await holds.replace_holds(tx, place, [hold] if uncovered else [])
 
 
 async def _settle(
@@ -91,9 +98,10 @@ async def _settle(
     timelines: Mapping[str, Timeline],
     bought: Sequence[ProviderPurchaseRecorded],
 ) -> None:
-    await _licences(tx, contract, siblings, timelines)
-    await _usage(tx, contract)
-    await _purchases(tx, contract, siblings, bought)
+    known = await charges.published(tx, contract.contract_id, tuple(ChargeKind))
+    await _licences(tx, contract, siblings, timelines, known=known)
+    await _usage(tx, contract, known)
+    await _purchases(tx, contract, siblings, bought, known=known)
 
 
 async def _licences(
@@ -102,10 +110,12 @@ async def _licences(
     siblings: Sequence[ContractChanged],
     timelines: Mapping[str, Timeline],
     subscription_id: str | None = None,
+    *,
+    known: Mapping[str, ChargeRated] | None = None,
 ) -> None:
-    """All licence subscriptions, or one."""
+    """All licence subscriptions, or one. `known`: the contract's charges, if they were read."""
     shared = await shared_out(tx, siblings, timelines)
-    covered = _covered(contract, timelines, shared)
+    covered = covered_by(contract, timelines, shared)
     terms = Terms(
         contract,
         siblings,
@@ -113,7 +123,9 @@ async def _licences(
         await facts.closed_through(tx, contract.contract_id),
     )
     found = {name: _concluded(terms, covered[name], shared.get(name)) for name in sorted(covered)}
-    published = await charges.published(tx, contract.contract_id, LICENCE_KINDS, subscription_id)
+    if known is None:
+        known = await charges.published(tx, contract.contract_id, LICENCE_KINDS, subscription_id)
+    published = _of(known, LICENCE_KINDS)
     desired = merge(found.values())
     await publish_difference(tx, contract, desired, published)
     logged = await charges.logged(tx, contract.contract_id, subscription_id)
@@ -135,10 +147,10 @@ def _concluded(terms: Terms, line: Timeline, shared: SharedOut | None) -> Desire
     return settled(licence_charges(as_site(terms), line), shared)
 
 
-def _covered(
+def covered_by(
     contract: ContractChanged, timelines: Mapping[str, Timeline], shared: Mapping[str, SharedOut]
 ) -> dict[str, Timeline]:
-    """What the contract bills: whole subscriptions, and its part of shared ones."""
+    """What a contract bills: whole subscriptions, and its part of shared ones."""
     found = {}
     for name, line in timelines.items():
         if name not in shared:
@@ -151,7 +163,9 @@ def _covered(
     return found
 
 
-async def _usage(tx: Transaction, contract: ContractChanged) -> None:
+async def _usage(
+    tx: Transaction, contract: ContractChanged, known: Mapping[str, ChargeRated]
+) -> None:
     """Usage and the top-ups that follow from it."""
     terms = await usage_terms(tx, contract)
     used = usage_charges(terms, await usage.sums(tx, contract.contract_id))
@@ -162,8 +176,7 @@ async def _usage(tx: Transaction, contract: ContractChanged) -> None:
         known_months=await usage_files.known_months(tx),
     )
     desired = merge([used, top_ups])
-    published = await charges.published(tx, contract.contract_id, USAGE_KINDS)
-    await publish_difference(tx, contract, desired, published)
+    await publish_difference(tx, contract, desired, _of(known, USAGE_KINDS))
     place = _place(contract, f"contract/{contract.contract_id}/usage")
     await holds.replace_holds(tx, place, desired.holds)
 
@@ -173,6 +186,8 @@ async def _purchases(
     contract: ContractChanged,
     siblings: Sequence[ContractChanged],
     bought: Sequence[ProviderPurchaseRecorded],
+    *,
+    known: Mapping[str, ChargeRated],
 ) -> None:
     rules = await rules_for(tx, contract, RuleKind.PURCHASE)
     rates = await prices.rates(tx, [contract.currency])
@@ -192,8 +207,7 @@ async def _purchases(
             identity = purchase_charge_id(contract, purchase)
             draft.hold(Hold.of(held, object=object, key=key), identity)
     desired = draft.done()
-    published = await charges.published(tx, contract.contract_id, (ChargeKind.PURCHASE,))
-    await publish_difference(tx, contract, desired, published)
+    await publish_difference(tx, contract, desired, _of(known, (ChargeKind.PURCHASE,)))
     place = _place(contract, f"contract/{contract.contract_id}/purchases")
     await holds.replace_holds(tx, place, desired.holds)
 
@@ -229,6 +243,10 @@ async def _hold_unowned_purchases(
         found.append(Hold("no_contract", f"purchase/{purchase.purchase_id}", customer_id, detail))
     place = Place(f"customer/{customer_id}/purchases", customer_id=customer_id)
     await holds.replace_holds(tx, place, found)
+
+
+def _of(known: Mapping[str, ChargeRated], kinds: Collection[ChargeKind]) -> dict[str, ChargeRated]:
+    return {name: charge for name, charge in known.items() if charge.kind in kinds}
 
 
 def _place(contract: ContractChanged, scope: str) -> Place:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from rating.domain.ownership import covers
 from rating.domain.pricing import PriceBook, SheetRow
 from rating.domain.rules import Rule
 from rating.domain.simulation import Subject
+from rating.handlers.allocating import shared_out
+from rating.handlers.settling import covered_by
 from rating.handlers.terms import licence_book
 from rating.store import facts
 from shared.kernel.errors import NotFound
@@ -39,10 +40,16 @@ async def stored(reader: Reader, customer_ids: Sequence[str]) -> Stored:
         if not contracts:
             raise NotFound("customer_unknown", f"no contract is for customer {customer_id}")
         timelines = await facts.timelines(reader, customer_id)
+        shared = await shared_out(reader, contracts, timelines)
         for contract in contracts:
-            lines = [line for name, line in timelines.items() if covers(contract, name)]
-            subjects.append(Subject(contract, tuple(contracts), tuple(lines)))
-            book = await licence_book(reader, contract, lines)
+            found = covered_by(contract, timelines, shared)
+            own = [line for name, line in found.items() if name not in shared]
+            parts = [line for name, line in found.items() if name in shared]
+            subjects.append(Subject(contract, tuple(contracts), tuple(own)))
+            if parts:  # what is the contract's is settled: no other contract competes for it
+                alone = contract.model_copy(update={"subscription_ids": None})
+                subjects.append(Subject(alone, (alone,), tuple(parts)))
+            book = await licence_book(reader, contract, found.values())
             rules |= {(rule.rule_id, rule.version): rule for rule in book.rules}
             rows |= {row: None for found in book.rows.values() for row in found}
     return Stored(tuple(subjects), PriceBook.of(rules.values(), rows))

@@ -21,6 +21,9 @@ ON CONFLICT (hold_id) DO UPDATE SET
     detail = excluded.detail, contract_id = excluded.contract_id, released_at = NULL,
     since = CASE WHEN hold.released_at IS NULL THEN hold.since ELSE excluded.since END
 """
+OPEN_OF_CUSTOMER = """
+SELECT DISTINCT scope FROM hold WHERE customer_id = $1 AND released_at IS NULL
+"""
 RELEASE = "UPDATE hold SET released_at = $2 WHERE hold_id = ANY($1::text[])"
 COUNT_FOR = """
 SELECT count(*) FROM hold
@@ -72,6 +75,11 @@ async def replace_holds(tx: Transaction, place: Place, holds: Iterable[Hold]) ->
 async def open_scopes(reader: Reader, prefix: str) -> set[str]:
     """The scopes under a prefix that have open holds."""
     return {row["scope"] for row in await reader.fetch(OPEN_UNDER, prefix)}
+
+
+async def open_of_customer(reader: Reader, customer_id: str) -> set[str]:
+    """The scopes of a customer that have open holds."""
+    return {row["scope"] for row in await reader.fetch(OPEN_OF_CUSTOMER, customer_id)}
 
 
 async def count_for(reader: Reader, contract_id: str, customer_id: str) -> int:
