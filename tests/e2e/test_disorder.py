@@ -9,7 +9,10 @@ from stack.player.playing import Disorder
 
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack"), pytest.mark.timeout(600)]
 
-STORIES = [*shipped("alder-dental", "birch-logistics"), OWN / "autotask-licences.yaml"]
+STORIES = [
+    *shipped("alder-dental", "birch-logistics", "delta-hotels", "elm-upgrade"),
+    OWN / "autotask-licences.yaml",
+]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,17 @@ from stack.play import Played
 pytestmark = [pytest.mark.stack, pytest.mark.xdist_group("stack"), pytest.mark.timeout(600)]
 
 
-@pytest.mark.parametrize("name", ["alder-dental", "birch-logistics", "elm-legal", "multi-cloud"])
+SHIPPED = (
+    "alder-dental",
+    "birch-logistics",
+    "delta-hotels",
+    "elm-legal",
+    "elm-upgrade",
+    "multi-cloud",
+)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
 async def test_a_shipped_story_ties_out(stage: Theatre, name: str) -> None:
     """What the demo shows is what comes out."""
     played = await stage.played(name)

@@ -68,6 +68,12 @@ class Actor:
             await self._one_time(names, event)
         elif event.kind == "buy":
             await self._buy(names, event)
+        elif event.kind == "upgrade":
+            await self._upgrade(names, event)
+        elif event.kind == "new_price":
+            await self._new_price(names, event)
+        elif event.kind == "move":
+            await self._allocate(names, event, "move", event.move or {})
         else:
             assert event.subscription is not None
             change = {
@@ -76,6 +82,47 @@ class Actor:
                 **_change(event),
             }
             await self._at_provider("changes", names, event, change)
+            if event.sites:
+                await self._allocate(names, event, "change", event.sites)
+
+    async def _allocate(self, names: Names, event: Event, kind: str, seats: dict[str, int]) -> None:
+        """Say whose seats they are; nothing happens at the provider."""
+        assert event.subscription is not None
+        body = {
+            "subscription_id": names.subscription(event.subscription),
+            "kind": kind,
+            "effective_on": utc_day(event.at).isoformat(),
+            "sites": [{"contract_id": names.own(x), "seats": n} for x, n in seats.items()],
+            "cause": event.id,
+        }
+        await self.services.put("rating", f"/v1/allocations/{names.allocation(event.id)}", body)
+
+    async def _new_price(self, names: Names, event: Event) -> None:
+        """The provider's next sheet has another price; it is read the same day."""
+        row = provider_setup.later_row(names, event)
+        body = {"customers": [], "subscriptions": [], "price_sheet": [row]}
+        await self.services.simulator("POST", "/partner-center/_control/additions", body)
+        sheet = {"market": row["market"], "currency": row["currency"]}
+        await self.services.post(
+            "ingest", "/v1/price-sheets:import", sheet, key=f"{names.allocation(event.id)} sheet"
+        )
+
+    async def _upgrade(self, names: Names, event: Event) -> None:
+        assert event.upgrade is not None
+        assert event.subscription is not None
+        customer, _, _ = event.subscription.partition("/")
+        product = names.story.products[event.upgrade]
+        product_id, _, sku_id = str(product.sku).partition(":")
+        body = {
+            "subscription_id": names.subscription(event.subscription),
+            "product_id": product_id,
+            "sku_id": sku_id,
+            "name": product.name,
+            "quantity": event.seats,
+            "new_subscription_id": names.subscription(f"{customer}/{event.as_}"),
+            "by": BY,
+        }
+        await self._at_provider("transitions", names, event, body)
 
     async def _at_provider(
         self, lever: str, names: Names, event: Event, body: dict[str, Any]

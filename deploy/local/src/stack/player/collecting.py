@@ -16,6 +16,7 @@ from stack.player.autotask_bill import Adjustment, Cycle, Service, licences_bill
 from stack.player.names import Names
 from stack.player.psa_setup import AUTOTASK, CONNECTWISE, Target
 from stack.player.services import Services
+from stack.story.format import subscription_names
 
 Row = dict[str, Any]
 HOLDING = ("rating", "invoicing", "tax", "psa-connector", "payments")
@@ -128,14 +129,8 @@ async def _payments(services: Services, names: Names) -> list[Row]:
 
 async def _seats(services: Services, names: Names) -> list[Row]:
     """Seats in force by the mirror, by the story's name; none of what was cancelled."""
-    wanted = {
-        f"{customer}/{sub}"
-        for customer, written in names.story.customers.items()
-        for sub in written.subscriptions
-    }
-    wanted |= {f"{e.customer}/{e.as_}" for e in names.story.events if e.kind == "buy"}
     rows = []
-    for name in sorted(wanted):
+    for name in sorted(subscription_names(names.story)):
         path = f"/v1/subscriptions/{names.subscription(name)}"
         mirror = await services.get("ingest", path)
         rows.append(

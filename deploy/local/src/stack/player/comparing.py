@@ -104,6 +104,10 @@ class Comparison:
             ("tax", expected.tax, line["tax"]),
             ("cost", expected.cost, line["cost"]),
         ]
+        site = line.get("site") or {}
+        if expected.site is not None:
+            plain.append(("site", self._names.own(expected.site), site.get("contract_id")))
+        plain.append(("amount of the site", expected.site_net, site.get("net")))
         if expected.product is not None:
             key = self._names.product_key(expected.product)
             plain.append(("product", key, line["product_key"]))

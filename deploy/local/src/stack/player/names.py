@@ -28,8 +28,9 @@ class Names:
         return prefix if self.play == 1 else f"{self.play}{prefix}"
 
     def customer(self, name: str) -> str:
-        """The provider's GUID of a customer."""
-        return derived_id("story", self.story.story, self.play, "customer", name)
+        """The provider's GUID of a customer, or of the customer in whose tenant it is."""
+        tenant = self.story.customers[name].tenant or name
+        return derived_id("story", self.story.story, self.play, "customer", tenant)
 
     def subscription(self, name: str) -> str:
         """The provider's GUID of a licence subscription, named `customer/subscription`."""
@@ -41,6 +42,10 @@ class Names:
         return (
             self.subscription(full) if full in subscription_names(self.story) else self.azure(name)
         )
+
+    def allocation(self, name: str) -> str:
+        """Of an event that allocates seats, or of what a contract begins with."""
+        return self.own(f"{self.story.story}-{name}")
 
     def azure(self, name: str) -> str:
         """The provider's GUID of an Azure subscription."""

@@ -51,7 +51,9 @@ async def in_use(services: Services) -> InUse:
         found.ids.add(("contract", contract["contract_id"]))
     books = await services.simulator("GET", "/partner-center/_control/state")
     found.ids |= {("provider invoice", invoice["id"]) for invoice in books["invoices"]}
-    found.prices = {price_key(row): _prices(row) for row in books["price_sheet"]}
+    by_age = sorted(books["price_sheet"], key=lambda row: row["effective_from"], reverse=True)
+    # Of a product whose price changed in a story, the price that the story began with.
+    found.prices = {price_key(row): _prices(row) for row in by_age}
     return found
 
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
+from shared.kernel.periods import utc_day
 from stack.player.names import Names
 from stack.player.services import Services
-from stack.story.format import Product
+from stack.story.format import Event, Product
 
 LONG_AGO = "2020-01-01"
 
@@ -42,6 +43,7 @@ def _customers(names: Names) -> list[dict[str, Any]]:
             "country": customer.country,
         }
         for name, customer in names.story.customers.items()
+        if customer.tenant is None
     ]
 
 
@@ -90,6 +92,18 @@ def price_rows(names: Names) -> dict[str, dict[str, Any]]:
             "currency": product.cost[1],
         }
     return rows
+
+
+def later_row(names: Names, event: Event) -> dict[str, Any]:
+    """The row with which the provider changes a price from the day of the event on."""
+    assert event.new_price is not None
+    assert event.cost is not None
+    assert event.list is not None
+    return price_rows(names)[event.new_price] | {
+        "unit_price": str(event.cost[0]),
+        "erp_price": str(event.list[0]),
+        "effective_from": utc_day(event.at).isoformat(),
+    }
 
 
 def price_key(row: Mapping[str, Any]) -> PriceKey:

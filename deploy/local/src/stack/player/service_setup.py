@@ -19,6 +19,8 @@ async def set_up_billing(services: Services, plays: Sequence[Names]) -> None:
         await _tax_rates(services, names)
         await _sellers_and_accounts(services, names)
         await _contracts(services, names)
+        await _fx_rates(services, names)
+        await _openings(services, names)
         for name, contract in names.story.contracts.items():
             for rule in contract.prices:
                 await put_price(services, names, name, rule)
@@ -94,9 +96,11 @@ async def _sellers_and_accounts(services: Services, names: Names) -> None:
             "payment_terms_days": seller.payment_terms_days,
         }
         await services.put("invoicing", f"/v1/selling-entities/{names.own(name)}", body)
-    for name, customer in names.story.customers.items():
+    groups_first = sorted(names.story.customers.items(), key=lambda item: item[1].group is not None)
+    for name, customer in groups_first:
         body = {
             "name": customer.name,
+            "parent_account_id": names.own(customer.group) if customer.group else None,
             "selling_entity_id": names.own(customer.seller),
             "country": customer.country,
             "tax_jurisdiction": customer.jurisdiction,
@@ -122,9 +126,35 @@ async def _contracts(services: Services, names: Names) -> None:
             body["subscription_ids"] = [
                 names.any_subscription(contract.customer, sub) for sub in contract.subscriptions
             ]
+        if contract.shares:
+            body["shared_subscription_ids"] = [names.subscription(x) for x in contract.shares]
+            body.setdefault("subscription_ids", [])
+        if contract.bill_to is not None:
+            body["bill_to_account_id"] = names.own(contract.bill_to)
         if contract.convention is not None:
             body["convention"] = contract.convention
         await services.put("invoicing", f"/v1/contracts/{names.own(name)}", body)
+
+
+async def _fx_rates(services: Services, names: Names) -> None:
+    for rate in names.story.fx_rates:
+        body = {"rate": f"{rate.rate:f}", "source": rate.source}
+        await services.put("rating", f"/v1/fx-rates/{rate.from_}-{rate.to}/{rate.on}", body)
+
+
+async def _openings(services: Services, names: Names) -> None:
+    """What each contract begins with of the subscriptions that it shares."""
+    for name, contract in names.story.contracts.items():
+        for number, (subscription, seats) in enumerate(contract.shares.items(), start=1):
+            body = {
+                "subscription_id": names.subscription(subscription),
+                "kind": "opening",
+                "effective_on": contract.starts.isoformat(),
+                "sites": [{"contract_id": names.own(name), "seats": seats}],
+                "cause": f"what {name} begins with",
+            }
+            identity = names.allocation(f"{name}-opening-{number}")
+            await services.put("rating", f"/v1/allocations/{identity}", body)
 
 
 def _subject(names: Names, rule: PriceRule) -> dict[str, str]:

@@ -10,6 +10,7 @@ from stack.player.acting import Outcome
 from stack.player.services import Services
 
 Row = dict[str, Any]
+ALLOCATION = "allocation/"
 
 
 class Sources:
@@ -48,6 +49,9 @@ class Sources:
         if kind == "purchase":
             found = await self._services.get("ingest", f"/v1/provider-lines/{source_id}")
             return str(found["line"]["orderId"])
+        if source_id.startswith(ALLOCATION):
+            path = f"/v1/allocations/{source_id.removeprefix(ALLOCATION)}"
+            return str((await self._services.get("rating", path))["cause"])
         change = await self._services.get("ingest", f"/v1/changes/{source_id}")
         record = change.get("audit_record_id")
         return self._event_of_audit.get(record, source_id)
@@ -60,7 +64,8 @@ def _events_by_audit_record(outcomes: Sequence[Outcome]) -> dict[str | None, str
             answer = json.loads(outcome.answer)
         except ValueError:
             continue
-        record = answer.get("audit_record") if isinstance(answer, dict) else None
-        if isinstance(record, dict) and record.get("id"):
-            found[str(record["id"])] = outcome.event
+        told = answer if isinstance(answer, dict) else {}
+        for record in (told.get("audit_record"), *told.get("audit_records", ())):
+            if isinstance(record, dict) and record.get("id"):
+                found[str(record["id"])] = outcome.event
     return found

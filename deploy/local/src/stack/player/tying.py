@@ -39,12 +39,22 @@ def tie(findings: Findings, plays: Sequence[Names]) -> list[Tied]:
     for place in findings.psa:
         key = (place["story"], place["contract"])
         issued = [
-            invoice
+            _part(invoice, own[key])
             for invoice in findings.invoices
             if (invoice["story"], invoice["contract"]) == key and invoice["number"]
         ]
         rows += _rows(place, own[key], issued)
     return rows
+
+
+def _part(invoice: Row, contract: str) -> Row:
+    """Of a consolidated invoice the lines of one contract, in the contract's currency."""
+    lines = [
+        line | {"net": line["site"]["net"]} if line.get("site") else line
+        for line in invoice["lines"]
+        if not line.get("site") or line["site"]["contract_id"] == contract
+    ]
+    return invoice | {"lines": lines}
 
 
 def _rows(place: Row, contract: str, issued: list[Row]) -> Iterator[Tied]:

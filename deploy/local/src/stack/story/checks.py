@@ -18,7 +18,7 @@ from shared.kernel import conventions
 from shared.kernel.errors import Invalid
 from shared.kernel.periods import monthly_cycle, next_cycle, previous_cycle, utc_day
 from stack.story.focus import FocusError, read_focus
-from stack.story.format import Contract, Story
+from stack.story.format import Contract, Story, subscription_names
 
 Place = tuple[str | int, ...]
 Found = tuple[Place, str]  # where it stands, and what is wrong with it
@@ -28,6 +28,11 @@ REFERENCES = (
     ("customers.*.seller", "seller"),
     ("customers.*.subscriptions.*.product", "product"),
     ("contracts.*.customer", "customer"),
+    ("contracts.*.bill_to", "customer"),
+    ("customers.*.tenant", "customer"),
+    ("customers.*.group", "customer"),
+    ("events.*.upgrade", "product"),
+    ("events.*.new_price", "product"),
     ("contracts.*.prices.*.product", "product"),
     ("usage.*.lines.*.customer", "customer"),
     ("usage.*.purchases.*.customer", "customer"),
@@ -41,6 +46,7 @@ REFERENCES = (
     ("events.*.price.product", "product"),
     ("expect.invoices.*.contract", "contract"),
     ("expect.invoices.*.lines.*.product", "product"),
+    ("expect.invoices.*.lines.*.site", "contract"),
     ("expect.additions.*.contract", "contract"),
     ("expect.additions.*.lines.*.product", "product"),
     ("expect.charges.*.contract", "contract"),
@@ -50,7 +56,7 @@ REFERENCES = (
     ("expect.payments.*.contract", "contract"),
 )
 # A service of the partner's own has no subscription at the provider.
-OF_LICENCES = ("customers.*.subscriptions.*.product", "events.*.buy")
+OF_LICENCES = ("customers.*.subscriptions.*.product", "events.*.buy", "events.*.upgrade")
 
 
 def lost_references(data: Mapping[str, Any]) -> Iterator[Found]:
@@ -76,7 +82,7 @@ def misfits(story: Story, folder: Path) -> Iterator[Found]:
     yield from _sellers(story)
     yield from _events(story)
     for name, contract in story.contracts.items():
-        yield from _contract(name, contract)
+        yield from _contract(story, name, contract)
     for number, usage in enumerate(story.usage):
         if usage.focus is not None:
             yield from _focus(("usage", number, "focus", "file"), folder / usage.focus.file)
@@ -112,12 +118,20 @@ def _events(story: Story) -> Iterator[Found]:
             yield ("events", number, "id"), f"{times[event.id]} events are called {event.id}"
         if utc_day(event.at) < story.starts:
             yield ("events", number, "at"), f"this is before the story starts on {story.starts}"
+        for field, seats in (("sites", event.sites), ("move", event.move or {})):
+            for name in sorted(seats.keys() - story.contracts.keys()):
+                yield ("events", number, field, name), f"there is no contract {name}"
+        if sum((event.move or {}).values(), 0) != 0:
+            yield ("events", number, "move"), "seats that move sum to nothing"
 
 
-def _contract(name: str, contract: Contract) -> Iterator[Found]:
+def _contract(story: Story, name: str, contract: Contract) -> Iterator[Found]:
     if contract.ends is not None and contract.ends <= contract.starts:
         yield ("contracts", name, "ends"), f"this is not after {contract.starts}, when it starts"
         return
+    known = subscription_names(story)
+    for shared in sorted(contract.shares.keys() - known):
+        yield ("contracts", name, "shares", shared), f"there is no subscription {shared}"
     if contract.convention is not None:
         try:
             conventions.parse(contract.convention)
@@ -153,6 +167,11 @@ def _defined(data: Mapping[str, Any]) -> dict[str, set[str]]:
     events = data.get("events")
     bought = [e for e in events if isinstance(e, dict)] if isinstance(events, list) else []
     subscriptions |= {f"{e.get('customer')}/{e.get('as')}" for e in bought if "buy" in e}
+    subscriptions |= {
+        f"{str(e.get('subscription')).partition('/')[0]}/{e.get('as')}"
+        for e in bought
+        if "upgrade" in e
+    }
     return {
         "seller": set(_mapping(data.get("sellers"))),
         "product": set(_mapping(data.get("products"))),

@@ -25,6 +25,8 @@ class ExpectedLine(Written):
     days: DaysOfCycle | None = None
     source: Names | None = None  # event ids, usage line ids, purchase ids
     corrects: str | None = None  # <invoice date>/<line>
+    site: str | None = None  # contract, on a consolidated invoice
+    site_net: Decimal | None = None  # in that contract's currency
 
 
 class ExpectedInvoice(Written):

@@ -48,6 +48,16 @@ class TaxRate(Written):
     from_: Day | None = Field(default=None, alias="from")
 
 
+class FxRate(Written):
+    """What one unit of a currency is worth in another from a day on."""
+
+    from_: Currency = Field(alias="from")
+    to: Currency
+    on: Day
+    rate: Decimal
+    source: str
+
+
 class Product(Written):
     """A licence (with sku, term, plan, cost, list) or a service of the partner's own."""
 
@@ -91,6 +101,8 @@ class Customer(Written):
     jurisdiction: str
     currency: Currency
     pays_by: PaysBy | None = None
+    tenant: str | None = None  # the customer whose licences it uses; left out: its own
+    group: str | None = None  # the customer it belongs to
     subscriptions: dict[Name, Subscription] = {}
 
 
@@ -148,6 +160,8 @@ class Contract(Written):
     billed_through: Day | None = None
     ends: Day | None = None
     subscriptions: Names | None = None  # default: all of the customer's
+    shares: dict[str, int] = {}  # customer/subscription → the seats it begins with
+    bill_to: str | None = None  # the customer who gets the invoice
     convention: str | None = None  # default: days/v1
     psa: Literal["connectwise", "autotask", "none", "unmapped"] = "none"
     prices: list[PriceRule] = []
@@ -226,6 +240,12 @@ class Event(Written):
     suspend: Yes | None = None
     resume: Yes | None = None
     at_renewal: dict[Literal["seats"], int] | None = None
+    sites: dict[str, int] = {}  # contract → how many of the seats that `seats` adds are its
+    move: dict[str, int] | None = None  # contract → seats it gains (or loses) without the provider
+    new_price: str | None = None  # product; with cost and list: the provider's from this day on
+    cost: Priced | None = None
+    list: Priced | None = None
+    upgrade: str | None = None  # product; with subscription, as, and seats unless all go
     buy: str | None = None  # product; with customer, as (the new subscription's name), seats
     customer: str | None = None
     as_: Name | None = Field(default=None, alias="as")
@@ -241,9 +261,11 @@ class Event(Written):
             return "one_time"
         if self.buy is not None:
             return "buy"
+        if self.new_price is not None:
+            return "new_price"
         if isinstance(self.price, PriceRule):
             return "price"
-        for kind in ("seats", "cancel", "suspend", "resume", "at_renewal"):
+        for kind in ("move", "upgrade", "seats", "cancel", "suspend", "resume", "at_renewal"):
             if getattr(self, kind) is not None:
                 return kind
         raise ValueError("an event needs seats, cancel, suspend, resume, at_renewal, buy, …")
@@ -254,6 +276,8 @@ class Event(Written):
             "one_time": ("contract", "price"),
             "buy": ("customer", "as_", "seats"),
             "price": ("contract",),
+            "upgrade": ("subscription", "as_"),
+            "new_price": ("cost", "list"),
         }.get(self.kind, ("subscription",))
         missing = [name.rstrip("_") for name in needs if getattr(self, name) is None]
         if missing:
@@ -267,6 +291,7 @@ class Story(Written):
     starts: Day
     sellers: dict[Name, Seller]
     tax_rates: list[TaxRate] = []
+    fx_rates: list[FxRate] = []
     products: dict[Name, Product] = {}
     customers: dict[Name, Customer]
     contracts: dict[Name, Contract]
@@ -278,4 +303,9 @@ class Story(Written):
 def subscription_names(story: Story) -> set[str]:
     """`customer/subscription` of all that exist at the start or are bought later."""
     names = {f"{c}/{s}" for c, customer in story.customers.items() for s in customer.subscriptions}
-    return names | {f"{e.customer}/{e.as_}" for e in story.events if e.kind == "buy"}
+    names |= {f"{e.customer}/{e.as_}" for e in story.events if e.kind == "buy"}
+    return names | {
+        f"{str(e.subscription).partition('/')[0]}/{e.as_}"
+        for e in story.events
+        if e.kind == "upgrade"
+    }

@@ -50,25 +50,36 @@ def plan(
 
 
 def by_contract(fact: Fact) -> list[Fact]:
-    """A consolidated invoice in parts, one per contract: a PSA maps contracts. Line numbers stay
-    those of the invoice; its taxes, which are of no contract, go with the leading one."""
+    """A consolidated invoice in parts, one per contract and in its currency: a PSA maps contracts.
+
+    Line numbers stay those of the invoice. Its taxes are of no contract; they go with the first one
+    in the invoice's currency.
+    """
     if not isinstance(fact, InvoiceFinalised) or not any(line.site for line in fact.lines):
         return [fact]
-    lines: dict[str, list[TaxedLine]] = {fact.contract_id: []}
+    lines: dict[tuple[str, str], list[TaxedLine]] = {}
     for line in fact.lines:
-        contract_id = line.site.contract_id if line.site else fact.contract_id
-        lines.setdefault(contract_id, []).append(line)
-    return [_part(fact, contract_id, own) for contract_id, own in lines.items()]
+        place = (fact.contract_id, fact.currency)
+        if line.site is not None:
+            place = (line.site.contract_id, line.site.currency)
+            own = {"net": line.site.net, "unit_price": line.site.unit_price}
+            line = line.model_copy(update=own)
+        lines.setdefault(place, []).append(line)
+    taxed = next((place for place in lines if place[1] == fact.currency), None)
+    return [_part(fact, place, own, leads=place == taxed) for place, own in lines.items()]
 
 
-def _part(invoice: InvoiceFinalised, contract_id: str, lines: list[TaxedLine]) -> InvoiceFinalised:
-    leads = contract_id == invoice.contract_id
+def _part(
+    invoice: InvoiceFinalised, place: tuple[str, str], lines: list[TaxedLine], *, leads: bool
+) -> InvoiceFinalised:
+    contract_id, currency = place
     net = sum((line.net for line in lines), Decimal(0))
     tax = invoice.tax if leads else Decimal(0)
     return invoice.model_copy(
         update={
             "invoice_id": f"{invoice.invoice_id}/{contract_id}",
             "contract_id": contract_id,
+            "currency": currency,
             "lines": tuple(lines),
             "taxes": invoice.taxes if leads else (),
             "net": net,
