@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from stack import audit, changes, demo, explain, lifecycle, output, play, simulate
+from stack import audit, changes, demo, explain, lifecycle, output, play, replay, simulate
 from stack.errors import UNAVAILABLE, StackError
 
 _errors = output.console(stderr=True)
@@ -59,5 +59,6 @@ app.command()(play.play)
 app.command()(demo.demo)
 app.command()(explain.explain)
 app.command()(changes.changes)
+app.command()(replay.replay)
 app.add_typer(audit.app, name="audit")
 app.add_typer(simulate.app, name="simulate")

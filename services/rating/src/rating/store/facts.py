@@ -46,6 +46,12 @@ ORDER BY contract_id, version DESC
 CUSTOMERS_OF = """
 SELECT DISTINCT provider_customer_id FROM contract_version WHERE contract_id = $1
 """
+CUSTOMERS_WITH_CONTRACTS = """
+SELECT DISTINCT provider_customer_id FROM contract_version
+WHERE provider_customer_id > $1
+  AND ($2::text IS NULL OR provider_customer_id = $2) AND ($3::text IS NULL OR contract_id = $3)
+ORDER BY provider_customer_id LIMIT $4
+"""
 
 ADD_CYCLE = """
 INSERT INTO cycle (run_id, contract_id, invoice_date, closed_end, body, recorded_at)
@@ -136,6 +142,14 @@ async def contracts_of(
 async def customers_of(reader: Reader, contract_id: str) -> list[str]:
     """Every customer that some version of a contract was for."""
     rows = await reader.fetch(CUSTOMERS_OF, contract_id)
+    return [row["provider_customer_id"] for row in rows]
+
+
+async def customers_with_contracts(
+    reader: Reader, *, customer_id: str | None, contract_id: str | None, after: str, limit: int
+) -> list[str]:
+    """Customers that some contract was ever for, in order."""
+    rows = await reader.fetch(CUSTOMERS_WITH_CONTRACTS, after, customer_id, contract_id, limit)
     return [row["provider_customer_id"] for row in rows]
 
 

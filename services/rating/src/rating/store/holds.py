@@ -31,6 +31,9 @@ WHERE released_at IS NULL
   AND (contract_id = $1 OR (contract_id IS NULL AND customer_id = $2)
        OR starts_with(scope, 'file/'))
 """
+WAITING_OF_CUSTOMER = """
+SELECT * FROM hold WHERE customer_id = $1 AND released_at IS NULL ORDER BY since, hold_id
+"""
 LIST_HOLDS = """
 SELECT * FROM hold
 WHERE released_at IS NULL AND (since, hold_id) > ($1, $2)
@@ -80,6 +83,11 @@ async def open_scopes(reader: Reader, prefix: str) -> set[str]:
 async def open_of_customer(reader: Reader, customer_id: str) -> set[str]:
     """The scopes of a customer that have open holds."""
     return {row["scope"] for row in await reader.fetch(OPEN_OF_CUSTOMER, customer_id)}
+
+
+async def waiting_of_customer(reader: Reader, customer_id: str) -> list[OpenHold]:
+    """Whatever of a customer waits."""
+    return [_open(row) for row in await reader.fetch(WAITING_OF_CUSTOMER, customer_id)]
 
 
 async def count_for(reader: Reader, contract_id: str, customer_id: str) -> int:
