@@ -91,6 +91,9 @@ CREATE TABLE rating.fx_rate (
     source text NOT NULL,
     entered_at timestamp with time zone NOT NULL,
     entered_by text NOT NULL,
+    reason text,
+    approved_by text,
+    change_id text,
     CONSTRAINT fx_rate_rate_check CHECK ((rate > (0)::numeric)),
     CONSTRAINT fx_rate_version_check CHECK ((version > 0))
 );
@@ -127,6 +130,21 @@ ALTER TABLE rating.licence_change ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENT
     CACHE 1
 );
 
+CREATE TABLE rating.price_change (
+    change_id text NOT NULL,
+    state text NOT NULL,
+    items jsonb NOT NULL,
+    fingerprint text NOT NULL,
+    reason text NOT NULL,
+    author text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    effect jsonb NOT NULL,
+    decided_by text,
+    decided_at timestamp with time zone,
+    decision text,
+    CONSTRAINT price_change_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'active'::text, 'rejected'::text])))
+);
+
 CREATE TABLE rating.price_row (
     sheet_id text NOT NULL,
     product_key text NOT NULL,
@@ -150,13 +168,58 @@ CREATE TABLE rating.price_rule_version (
     product_key text,
     meter_category text,
     azure_subscription_id text,
+    term text,
+    billing_plan text,
+    segment text,
     priority integer NOT NULL,
     valid_from date NOT NULL,
     valid_until date,
     price jsonb NOT NULL,
     entered_at timestamp with time zone NOT NULL,
     entered_by text NOT NULL,
+    reason text,
+    approved_by text,
+    change_id text,
     CONSTRAINT price_rule_version_version_check CHECK ((version > 0))
+);
+
+CREATE TABLE rating.price_sheet (
+    sheet_id text NOT NULL,
+    market text NOT NULL,
+    currency text NOT NULL,
+    view text NOT NULL,
+    month date NOT NULL,
+    fetched_at timestamp with time zone NOT NULL,
+    parts integer NOT NULL,
+    parts_here integer[] NOT NULL,
+    rows integer NOT NULL,
+    replaced_by text
+);
+
+CREATE TABLE rating.promotion_version (
+    promotion_id text NOT NULL,
+    version integer NOT NULL,
+    name text NOT NULL,
+    contract_id text,
+    customer_id text,
+    product_key text,
+    term text,
+    billing_plan text,
+    segment text,
+    percent numeric NOT NULL,
+    starts date NOT NULL,
+    ends date,
+    keeps text NOT NULL,
+    seat_cap integer,
+    first_purchase boolean NOT NULL,
+    priority integer NOT NULL,
+    entered_at timestamp with time zone NOT NULL,
+    entered_by text NOT NULL,
+    reason text,
+    approved_by text,
+    change_id text,
+    CONSTRAINT promotion_version_keeps_check CHECK ((keeps = ANY (ARRAY['term'::text, 'cycle'::text]))),
+    CONSTRAINT promotion_version_version_check CHECK ((version > 0))
 );
 
 CREATE TABLE rating.provider_purchase (
@@ -292,11 +355,20 @@ ALTER TABLE ONLY rating.hold
 ALTER TABLE ONLY rating.licence_change
     ADD CONSTRAINT licence_change_pkey PRIMARY KEY (entry_id);
 
+ALTER TABLE ONLY rating.price_change
+    ADD CONSTRAINT price_change_pkey PRIMARY KEY (change_id);
+
 ALTER TABLE ONLY rating.price_row
     ADD CONSTRAINT price_row_pkey PRIMARY KEY (sheet_id, product_key, segment, effective_from);
 
 ALTER TABLE ONLY rating.price_rule_version
     ADD CONSTRAINT price_rule_version_pkey PRIMARY KEY (rule_id, version);
+
+ALTER TABLE ONLY rating.price_sheet
+    ADD CONSTRAINT price_sheet_pkey PRIMARY KEY (sheet_id);
+
+ALTER TABLE ONLY rating.promotion_version
+    ADD CONSTRAINT promotion_version_pkey PRIMARY KEY (promotion_id, version);
 
 ALTER TABLE ONLY rating.provider_purchase
     ADD CONSTRAINT provider_purchase_pkey PRIMARY KEY (purchase_id, version);
@@ -332,9 +404,17 @@ CREATE INDEX hold_open_scope ON rating.hold USING btree (scope) WHERE (released_
 
 CREATE INDEX licence_change_subscription ON rating.licence_change USING btree (subscription_id, seq);
 
+CREATE INDEX price_change_state ON rating.price_change USING btree (state, created_at);
+
+CREATE UNIQUE INDEX price_change_waiting ON rating.price_change USING btree (fingerprint) WHERE (state = 'waiting'::text);
+
 CREATE INDEX price_row_product ON rating.price_row USING btree (product_key, segment);
 
+CREATE INDEX price_row_sheet ON rating.price_row USING btree (sheet_id, product_key);
+
 CREATE INDEX price_rule_kind ON rating.price_rule_version USING btree (kind, contract_id, customer_id);
+
+CREATE INDEX price_sheet_month ON rating.price_sheet USING btree (market, currency, view, month);
 
 CREATE INDEX provider_purchase_customer ON rating.provider_purchase USING btree (customer_id);
 
@@ -369,6 +449,8 @@ CREATE TRIGGER fact_is_kept BEFORE DELETE OR UPDATE ON rating.licence_change FOR
 CREATE TRIGGER fact_is_kept BEFORE DELETE OR UPDATE ON rating.price_row FOR EACH ROW EXECUTE FUNCTION rating.refuse_change();
 
 CREATE TRIGGER fact_is_kept BEFORE DELETE OR UPDATE ON rating.price_rule_version FOR EACH ROW EXECUTE FUNCTION rating.refuse_change();
+
+CREATE TRIGGER fact_is_kept BEFORE DELETE OR UPDATE ON rating.promotion_version FOR EACH ROW EXECUTE FUNCTION rating.refuse_change();
 
 CREATE TRIGGER fact_is_kept BEFORE DELETE OR UPDATE ON rating.provider_purchase FOR EACH ROW EXECUTE FUNCTION rating.refuse_change();
 

@@ -23,6 +23,10 @@ USAGE = "tieout.ingest.usage.v1"
 PROVIDER_CHARGES = "tieout.ingest.provider-charges.v1"
 PRICE_SHEETS = "tieout.ingest.price-sheets.v1"
 
+LICENCE_VIEW = "updatedlicensebased"
+EST_VIEW = "licensebasedest"
+"""Views of the provider's price sheets: licences, and their extended service terms."""
+
 USAGE_BUCKETS = 12
 """Usage is partitioned by a stable hash of the provider's customer id into this many buckets."""
 
@@ -224,6 +228,7 @@ class PriceSheetPublished(Event):
     sheet_id: Id  # derived from market, currency, view and the file's sha256
     market: str
     currency: Currency
+    view: str = LICENCE_VIEW  # licensebasedest: prices of the extended service term
     part: int  # from 1
     parts: int
     fetched_at: Instant

@@ -22,6 +22,7 @@ class ChargeKind(StrEnum):
     USAGE = "usage"  # one Azure subscription × meter category × usage month
     MINIMUM = "minimum"  # top-up to a minimum commitment
     PURCHASE = "purchase"  # a reservation, savings plan … at its own line
+    PROMOTION = "promotion"  # what a promotion takes off a recurring charge or a proration
 
 
 class ChargeProduct(Contract):
@@ -69,6 +70,7 @@ class UsageBasis(Contract):
     fx_rate: Exact
     fx_on: date | None
     fx_source: str
+    fx_version: int | None = None  # of an entered rate; None for the provider's own
     meters: tuple[str, ...] = ()
 
 

@@ -68,6 +68,7 @@ async def _publish(
         sheet_id=sheet_id,
         market=claimed.market,
         currency=claimed.currency,
+        view=claimed.view,
         part=1,
         parts=1,
         fetched_at=tx.now,

@@ -1,4 +1,5 @@
-"""The order of lines: recurring, prorations, usage, minimum, purchases, one-time items.
+"""The order of lines: recurring, prorations, usage, minimum, purchases, one-time items; a promotion
+stands behind the line it reduces.
 
 Inside a kind the order is the reader's: recurring by product and commitment, prorations by
 effective date, usage by subscription and category. It is a function of the lines alone, so drafts
@@ -27,7 +28,13 @@ _TERM = re.compile(r"P(\d+)([MY])")
 def charge_position(charge: ChargeRated, line: InvoiceLine) -> Position:
     """Where a line of a charge stands; corrections follow the plain lines of their kind."""
     is_correction = int(line.corrects is not None and line.kind != ChargeKind.USAGE)
-    return (_KINDS[charge.kind], is_correction, (*_inside(charge), charge.charge_id))
+    kind = _shown_as(charge)
+    is_promotion = int(charge.kind is ChargeKind.PROMOTION)
+    return (
+        _KINDS[kind],
+        is_correction,
+        (*_inside(charge, kind), is_promotion, charge.charge_id),
+    )
 
 
 def item_position(on: date, item_id: str) -> Position:
@@ -35,11 +42,18 @@ def item_position(on: date, item_id: str) -> Position:
     return (_ONE_TIME, 0, (on.isoformat(), item_id))
 
 
-def _inside(charge: ChargeRated) -> tuple[str | int, ...]:
+def _shown_as(charge: ChargeRated) -> ChargeKind:
+    """A promotion stands right behind the recurring charge or the proration that it reduces."""
+    if charge.kind is not ChargeKind.PROMOTION:
+        return charge.kind
+    return ChargeKind.PRORATION if charge.effective_at else ChargeKind.RECURRING
+
+
+def _inside(charge: ChargeRated, kind: ChargeKind) -> tuple[str | int, ...]:
     subscription = charge.subscription_name or charge.subscription_id or ""
     starts = charge.service_period.start.isoformat()
     product = charge.product
-    match charge.kind:
+    match kind:
         case ChargeKind.RECURRING:
             return (product.name, -_months(product), subscription, starts)
         case ChargeKind.PRORATION:
@@ -47,7 +61,7 @@ def _inside(charge: ChargeRated) -> tuple[str | int, ...]:
             return (starts, happened, product.name, -_months(product), subscription)
         case ChargeKind.USAGE:
             return (subscription, _category_rank(product.name), product.name, starts)
-        case ChargeKind.MINIMUM | ChargeKind.PURCHASE:
+        case ChargeKind.MINIMUM | ChargeKind.PURCHASE | ChargeKind.PROMOTION:
             return (subscription, product.name, starts)
 
 

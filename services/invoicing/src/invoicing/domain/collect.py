@@ -27,7 +27,7 @@ ONE_TIME = "one_time"
 AMOUNT_BOUND = Decimal(10) ** 15
 
 # A unit price is printed where quantity × unit price is the line; elsewhere it would mislead.
-_PRICED_PER_UNIT = frozenset({ChargeKind.RECURRING, ChargeKind.PURCHASE})
+_PRICED_PER_UNIT = frozenset({ChargeKind.RECURRING, ChargeKind.PURCHASE, ChargeKind.PROMOTION})
 
 
 @dataclass(frozen=True, slots=True)

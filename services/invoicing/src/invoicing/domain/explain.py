@@ -31,7 +31,7 @@ def links_of(charge: ChargeRated | None, invoice_id: str) -> tuple[Link, ...]:
 
 def _sources(charge: ChargeRated) -> tuple[Link, ...]:
     match charge.kind:
-        case ChargeKind.RECURRING | ChargeKind.PRORATION:
+        case ChargeKind.RECURRING | ChargeKind.PRORATION | ChargeKind.PROMOTION:
             return tuple(
                 Link("provider change", "ingest", f"/v1/changes/{source}")
                 for source in charge.source_ids

@@ -1,7 +1,8 @@
-"""One-time charges for what a PSA cannot know by itself: usage, purchases, minimums, one-time
-items of a finalised invoice (A6).
+"""One-time charges for what a PSA cannot know by itself: usage, purchases, minimums, promotions and
+one-time items of a finalised invoice (A6).
 
-Licences and their prorations are left out: there the PSA bills units that adjustments keep right.
+Licences and their prorations are left out: there the PSA bills units that adjustments keep right,
+at the price before promotions.
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ from shared.contracts.invoicing import InvoiceFinalised, TaxedLine
 from shared.contracts.rating import ChargeKind
 
 ONE_TIME = "one_time"
-CHARGED_KINDS = frozenset({ChargeKind.USAGE, ChargeKind.PURCHASE, ChargeKind.MINIMUM, ONE_TIME})
+CHARGED_KINDS = frozenset(
+    {ChargeKind.USAGE, ChargeKind.PURCHASE, ChargeKind.MINIMUM, ChargeKind.PROMOTION, ONE_TIME}
+)
 NAME_MAX = 100
 DESCRIPTION_MAX = 2000
 
 
 def draft_charges(invoice: InvoiceFinalised, mapped: Mapping[str, str]) -> list[Draft]:
-    """One charge per usage, purchase, minimum and one-time line, in line order."""
+    """One charge per usage, purchase, minimum, promotion and one-time line, in line order."""
     return [_draft(invoice, line, mapped) for line in invoice.lines if line.kind in CHARGED_KINDS]
 
 

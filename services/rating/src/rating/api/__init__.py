@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from decimal import Decimal
+
 from fastapi import APIRouter
 
 from rating.api import (
     allocations,
     charges,
     licence_log,
+    price_changes,
+    price_sheets,
     prices,
+    promotions,
     provider_side,
     replays,
     simulations,
@@ -17,10 +23,12 @@ from rating.api import (
 from shared.runtime.postgres import Database
 
 
-def router(database: Database) -> APIRouter:
-    """All routes under /v1."""
+def router(database: Database, thresholds: Mapping[str, Decimal]) -> APIRouter:
+    """All routes under /v1; `thresholds` say from when on a price change needs two people."""
     routes = APIRouter(prefix="/v1", tags=["rating"])
-    parts = (allocations, prices, charges, licence_log, provider_side, usage, simulations, replays)
-    for part in parts:
+    parts = (allocations, charges, licence_log, provider_side, usage, price_sheets)
+    for part in (*parts, simulations, replays):
         routes.include_router(part.router(database))
+    for entering in (prices, promotions, price_changes):
+        routes.include_router(entering.router(database, thresholds))
     return routes

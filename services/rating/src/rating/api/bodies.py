@@ -10,11 +10,21 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from rating.domain import rules
+from rating.domain.fx import FxRate
+from rating.domain.price_changes import Item
+from rating.domain.promotions import Keeps, Promotion
 from rating.domain.rules import Base, Rule, RuleKind, Scope
-from rating.store.price_json import price_from_json, price_to_json
+from rating.store.price_json import (
+    price_from_json,
+    promotion_to_json,
+    rate_to_json,
+    rule_to_json,
+)
+from rating.store.prices import Entered
 from shared.contracts.envelope import Currency, Exact
 
 DIGITS = 20
+MANY = 1_000
 
 
 def _exact(value: object) -> Decimal:
@@ -70,6 +80,13 @@ class CostPlusBody(Body):
     percent: Percent
 
 
+class MarginBody(Body):
+    """A true margin: a share of the price, where `cost_plus` is a share of the cost."""
+
+    kind: Literal["margin"]
+    percent: Annotated[Exact, BeforeValidator(_exact), Field(ge=-100, lt=100)]
+
+
 class DiscountBody(Body):
     kind: Literal["discount"]
     percent: Percent
@@ -89,7 +106,7 @@ class MinimumBody(Body):
 
 
 PriceBody = Annotated[
-    FixedBody | ListBody | CostPlusBody | DiscountBody | MarkupBody | MinimumBody,
+    FixedBody | ListBody | CostPlusBody | MarginBody | DiscountBody | MarkupBody | MinimumBody,
     Field(discriminator="kind"),
 ]
 
@@ -103,6 +120,9 @@ class ScopeBody(Body):
     product_key: Name | None = None
     meter_category: Name | None = None
     azure_subscription_id: Name | None = None
+    term: Name | None = None
+    billing_plan: Name | None = None
+    segment: Name | None = None
 
 
 class RuleBody(Body):
@@ -125,28 +145,108 @@ class RuleBody(Body):
         )
 
 
+class PromotionScopeBody(Body):
+    """Whom and what a promotion is for; what is left out means any."""
+
+    contract_id: Name | None = None
+    customer_id: Name | None = None
+    product_key: Name | None = None
+    term: Name | None = None
+    billing_plan: Name | None = None
+    segment: Name | None = None
+
+
+class PromotionBody(Body):
+    name: Name
+    scope: PromotionScopeBody = PromotionScopeBody()
+    percent: Annotated[Exact, BeforeValidator(_exact), Field(gt=0, le=100)]
+    starts: date
+    ends: date | None = None  # exclusive
+    keeps: Keeps = Keeps.TERM
+    seat_cap: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    first_purchase: bool = False
+    priority: Annotated[int, Field(ge=-1000, le=1000)] = 0
+
+    def promotion(self, promotion_id: str) -> Promotion:
+        """Version 0 stands for "the next one"."""
+        facts = {name: getattr(self, name) for name in PromotionBody.model_fields}
+        scope = Scope(RuleKind.LICENCE, **self.scope.model_dump())
+        return Promotion(**facts | {"promotion_id": promotion_id, "version": 0, "scope": scope})
+
+
 class RateBody(Body):
     rate: Rate
     source: Name
 
 
+class NamedRuleBody(RuleBody):
+    rule_id: Name
+
+
+class NamedPromotionBody(PromotionBody):
+    promotion_id: Name
+
+
+class NamedRateBody(RateBody):
+    source_currency: Annotated[Currency, Field(alias="from")]
+    target_currency: Annotated[Currency, Field(alias="to")]
+    date: date
+
+
+class PriceBookBody(Body):
+    """Rules, promotions and rates as they should be; what is not named stays as it is."""
+
+    rules: Annotated[list[NamedRuleBody], Field(max_length=MANY)] = []
+    promotions: Annotated[list[NamedPromotionBody], Field(max_length=MANY)] = []
+    fx_rates: Annotated[list[NamedRateBody], Field(max_length=MANY)] = []
+
+    def items(self) -> tuple[Item, ...]:
+        """Everything in it, rates first: what is converted depends on them."""
+        rates = [
+            FxRate(r.source_currency, r.target_currency, r.date, 0, r.rate, r.source)
+            for r in self.fx_rates
+        ]
+        promotions = [p.promotion(p.promotion_id) for p in self.promotions]
+        return (*rates, *(r.rule(r.rule_id) for r in self.rules), *promotions)
+
+
+class ChangeBody(PriceBookBody):
+    reason: Name
+
+
+class DecisionBody(Body):
+    reason: Name | None = None
+
+
+class RejectionBody(Body):
+    reason: Name
+
+
 def rule_json(rule: Rule) -> dict[str, Any]:
     """A version of a rule as it is answered."""
-    scope = rule.scope
-    parts = {
-        "contract_id": scope.contract_id,
-        "customer_id": scope.customer_id,
-        "product_key": scope.product_key,
-        "meter_category": scope.meter_category,
-        "azure_subscription_id": scope.azure_subscription_id,
-    }
+    return rule_to_json(rule) | {"text": rules.text(rule.price)}
+
+
+def promotion_json(promotion: Promotion) -> dict[str, Any]:
+    return promotion_to_json(promotion) | {"text": promotion.text}
+
+
+def item_json(item: Item) -> dict[str, Any]:
+    match item:
+        case Rule():
+            return rule_json(item)
+        case Promotion():
+            return promotion_json(item)
+        case FxRate():
+            return dict(rate_to_json(item))
+
+
+def entered_json(entered: Entered) -> dict[str, Any]:
+    """Who entered a version, when and why."""
     return {
-        "rule_id": rule.rule_id,
-        "version": rule.version,
-        "valid_from": rule.valid_from.isoformat(),
-        "valid_until": rule.valid_until.isoformat() if rule.valid_until else None,
-        "priority": rule.priority,
-        "scope": {"kind": scope.kind.value} | {k: v for k, v in parts.items() if v is not None},
-        "price": price_to_json(rule.price),
-        "text": rules.text(rule.price),
+        "entered_at": entered.entered_at.isoformat(),
+        "entered_by": entered.entered_by,
+        "reason": entered.reason,
+        "approved_by": entered.approved_by,
+        "change_id": entered.change_id,
     }

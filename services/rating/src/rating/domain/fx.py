@@ -44,6 +44,7 @@ class Conversion:
     rate: Decimal
     on: date | None
     source: str
+    version: int | None = None  # of an entered rate
 
 
 def conversion(
@@ -65,4 +66,4 @@ def conversion(
     if not known:
         raise Held("no_fx_rate", f"no rate {pair[0]} to {pair[1]} on or before {day}")
     latest = max(known, key=lambda r: (r.on, r.version))
-    return Conversion(latest.rate, latest.on, latest.source)
+    return Conversion(latest.rate, latest.on, latest.source, latest.version)

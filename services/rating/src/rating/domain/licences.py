@@ -32,7 +32,16 @@ from rating.domain.ownership import (
     owner_of_instant,
     owner_of_opening,
 )
-from rating.domain.pricing import PriceBook, UnitPrice, licence_price
+from rating.domain.pricing import PriceBook, UnitPrice, licence_price, subject_of
+from rating.domain.promotions import (
+    Firsts,
+    Promotion,
+    Seats,
+    Subject,
+    reduction,
+    reduction_id,
+    select,
+)
 from rating.domain.proration import Part, rest_of_cycle, whole_cycle
 from rating.domain.timeline import State, Step, Timeline
 from shared.contracts.envelope import PeriodField
@@ -55,6 +64,7 @@ class Terms:
     siblings: Sequence[ContractChanged]  # all contracts of the customer, this one included
     book: PriceBook
     through: date | None = None  # the latest boundary an invoice run closed
+    firsts: Firsts = field(default_factory=dict)  # the customer's first terms, for promotions
     known_prices: dict[tuple[LicenceProduct, date], UnitPrice] = field(
         default_factory=dict, compare=False, repr=False
     )  # most changes of a subscription ask for the same one
@@ -100,9 +110,11 @@ def _recurring(draft: Draft, terms: Terms, timeline: Timeline, through: date) ->
         )
         try:
             if begins_cycle(terms.contract, state.product, term=state.term, day=start):
-                draft.charges.append(_whole_cycle(terms, timeline, start, identity))
+                charge = _whole_cycle(terms, timeline, start, identity)
+                draft.charges += _promoted(terms, charge, state, Seats(0, state.quantity))
         except Held as held:
-            draft.hold(Hold.of(held, object=_object(timeline), key=state.product.key), identity)
+            waiting = (identity, _reduction_id(terms, timeline.subscription_id, identity))
+            draft.hold(Hold.of(held, object=_object(timeline), key=state.product.key), *waiting)
 
 
 def _starts(draft: Draft, terms: Terms, timeline: Timeline, through: date) -> list[date]:
@@ -171,16 +183,22 @@ def _change(draft: Draft, terms: Terms, step: Step) -> None:
         return
     try:
         priced = _priced(terms, step)
-        made = [(leg.name, _proration(terms, step, leg)) for leg in priced.legs]
+        made = [(leg, _proration(terms, step, leg)) for leg in priced.legs]
+        charged = [(leg, charge) for leg, charge in made if charge is not None]
+        promoted = [
+            _promoted(terms, charge, leg.state, _seats(step, leg)) for leg, charge in charged
+        ]
     except Held as held:
-        waiting = [_proration_id(terms, step, leg) for leg in LEGS]
+        own = [_proration_id(terms, step, leg) for leg in LEGS]
+        waiting = own + [_reduction_id(terms, change.subscription_id, one) for one in own]
         hold = Hold.of(
             held, object=f"subscription/{change.subscription_id}", key=step.after.product.key
         )
         draft.hold(hold, *waiting)
         return
-    prorations = {name: charge for name, charge in made if charge is not None}
-    draft.charges += prorations.values()
+    for charges in promoted:
+        draft.charges += charges
+    prorations = {leg.name: charge for leg, charge in charged}
     draft.entries += licence_log.entries(contract, step, priced, prorations)
 
 
@@ -193,7 +211,8 @@ def _priced(terms: Terms, step: Step) -> Priced:
     if unchanged or before.quantity == 0:
         return Priced(None if before.quantity == 0 else new, new, (single,))
     old = terms.price(before)
-    if before.product == after.product and old.price == new.price:
+    same = before.product == after.product and old.price == new.price
+    if same and _promotion(terms, step, before) == _promotion(terms, step, after):
         return Priced(old, new, (single,))
     legs = (Leg("from", before, -before.quantity, old), Leg("to", after, after.quantity, new))
     return Priced(old, new, legs)
@@ -217,6 +236,44 @@ def _proration(terms: Terms, step: Step, leg: Leg) -> ChargeRated | None:
         description=f"{state.product_name}, {leg.delta:+d} from {step.day}{why[leg.name]}",
     )  # fmt: skip
     return charge.model_copy(update={"effective_at": step.change.effective_at})
+
+
+def _promoted(terms: Terms, charge: ChargeRated, state: State, seats: Seats) -> list[ChargeRated]:
+    """A charge, and what a promotion takes off it."""
+    if not terms.book.promotions:
+        return [charge]
+    subject = _subject(terms, charge.subscription_id or "", state)
+    off = reduction(terms.book.promotions, subject, charge, seats=seats, contract=terms.contract)
+    return [charge] if off is None else [charge, off]
+
+
+def _promotion(terms: Terms, step: Step, state: State) -> Promotion | None:
+    """What holds for a state in the cycle of a step."""
+    if not terms.book.promotions:
+        return None
+    cycle = charge_cycle(terms.contract, state.product, term=state.term, day=step.day)
+    subject = _subject(terms, step.change.subscription_id, state)
+    return select(terms.book.promotions, subject, cycle.whole.start)
+
+
+def _subject(terms: Terms, subscription_id: str, state: State) -> Subject:
+    contract = terms.contract
+    return Subject(
+        subject_of(contract, state.product),
+        state,
+        subscription_id,
+        max(state.price_day, contract.starts_on),
+        terms.firsts,
+    )
+
+
+def _seats(step: Step, leg: Leg) -> Seats:
+    before = 0 if leg.name == "to" else step.before.quantity
+    return Seats(before, before + leg.delta)
+
+
+def _reduction_id(terms: Terms, subscription_id: str, base_id: str) -> str:
+    return reduction_id(terms.contract.contract_id, subscription_id, base_id)
 
 
 @dataclass(frozen=True, slots=True)

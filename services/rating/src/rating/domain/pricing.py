@@ -13,13 +13,25 @@ from decimal import Decimal
 from fractions import Fraction
 
 from rating.domain import rules
-from rating.domain.rules import CostPlus, Discount, Fixed, ListPrice, Rule, RuleKind, Scope
+from rating.domain.promotions import Promotion
+from rating.domain.rules import (
+    Choice,
+    CostPlus,
+    Discount,
+    Fixed,
+    ListPrice,
+    Margin,
+    Rule,
+    RuleKind,
+    Scope,
+)
 from shared.contracts.ingest import LicenceProduct
 from shared.contracts.invoicing import ContractChanged
 from shared.contracts.rating import PriceBasis
 from shared.kernel.errors import Held
 from shared.kernel.money import Rounding, exponent, round_to
 
+PUBLISHED = "half away from zero to the currency's minor unit, when the price is published"
 DEFAULT_RULE = "list-price"  # version 0: what applies where nobody agreed anything else
 
 
@@ -56,18 +68,24 @@ class UnitPrice:
 
 @dataclass(frozen=True, slots=True)
 class PriceBook:
-    """The sheet rows and rules that some contracts may need."""
+    """The sheet rows, rules and promotions that some contracts may need."""
 
     rules: tuple[Rule, ...] = ()
     rows: Mapping[tuple[str, str], tuple[SheetRow, ...]] = field(default_factory=dict)
+    promotions: tuple[Promotion, ...] = ()
 
     @classmethod
-    def of(cls, rules: Iterable[Rule], rows: Iterable[SheetRow]) -> PriceBook:
+    def of(
+        cls,
+        rules: Iterable[Rule],
+        rows: Iterable[SheetRow],
+        promotions: Iterable[Promotion] = (),
+    ) -> PriceBook:
         by_product: dict[tuple[str, str], tuple[SheetRow, ...]] = {}
         for row in rows:
             key = (row.product_key, row.segment)
             by_product[key] = (*by_product.get(key, ()), row)
-        return cls(tuple(rules), by_product)
+        return cls(tuple(rules), by_product, tuple(promotions))
 
     def rows_of(self, product: LicenceProduct) -> tuple[SheetRow, ...]:
         return self.rows.get((product.key, product.segment), ())
@@ -85,14 +103,8 @@ def licence_price(
     rows = book.rows_of(product)
     if not rows:
         raise Held("unknown_product", f"no price sheet has {product.key} ({product.segment})")
-    subject = Scope(
-        RuleKind.LICENCE,
-        contract_id=contract.contract_id,
-        customer_id=contract.provider_customer_id,
-        product_key=product.key,
-    )
-    rule = rules.select(book.rules, subject, as_of)
-    row = _row_on([r for r in rows if r.currency == contract.currency], as_of)
+    rule = rules.select(book.rules, subject_of(contract, product), as_of)
+    row = row_on([r for r in rows if r.currency == contract.currency], as_of)
     price = _customer_price(rule, row, contract, product, as_of)
     cost = _cost_row(rows, contract.currency, term_start, as_of)
     return UnitPrice(
@@ -126,6 +138,26 @@ def provider_price(book: PriceBook, product: LicenceProduct, currency: str, day:
     return _cost_row(own, currency, day, day)
 
 
+def subject_of(contract: ContractChanged, product: LicenceProduct) -> Scope:
+    """What is to be priced, as a scope with everything known filled in."""
+    return Scope(
+        RuleKind.LICENCE,
+        contract_id=contract.contract_id,
+        customer_id=contract.provider_customer_id,
+        product_key=product.key,
+        term=product.term,
+        billing_plan=product.billing_plan,
+        segment=product.segment,
+    )
+
+
+def chosen_rule(
+    all_rules: Iterable[Rule], contract: ContractChanged, product: LicenceProduct, as_of: date
+) -> Choice:
+    """Which rule prices a product on a day, why, and what became of the others."""
+    return rules.choose_rule(all_rules, subject_of(contract, product), as_of)
+
+
 def _customer_price(
     rule: Rule | None,
     row: SheetRow | None,
@@ -149,20 +181,25 @@ def _customer_price(
         )
     match price:
         case CostPlus(percent):
-            return _marked(row.unit_price, percent, contract.currency)
+            factor = 1 + Fraction(percent) / 100
+            return published(Fraction(row.unit_price) * factor, contract.currency)
+        case Margin(percent):
+            part = 1 - Fraction(percent) / 100
+            return published(Fraction(row.unit_price) / part, contract.currency)
         case Discount(percent):
-            return _marked(row.erp_price, -percent, contract.currency)
+            factor = 1 - Fraction(percent) / 100
+            return published(Fraction(row.erp_price) * factor, contract.currency)
         case _:
             return row.erp_price
 
 
-def _marked(base: Decimal, percent: Decimal, currency: str) -> Decimal:
-    """A published unit price has whole minor units: it is printed and multiplied by seats."""
-    exact = Fraction(base) * (1 + Fraction(percent) / 100)
+def published(exact: Fraction, currency: str) -> Decimal:
+    """`PUBLISHED`: a computed unit price is printed and multiplied by seats, so it is rounded to
+    whole minor units once, before it meets a quantity."""
     return round_to(exact, exponent(currency), Rounding.HALF_AWAY)
 
 
-def _row_on(rows: Iterable[SheetRow], day: date) -> SheetRow | None:
+def row_on(rows: Iterable[SheetRow], day: date) -> SheetRow | None:
     """The row in force: the latest to take effect, in the sheet that was fetched last."""
     return max(
         (row for row in rows if row.covers(day)),
@@ -177,7 +214,7 @@ def _cost_row(rows: Iterable[SheetRow], currency: str, term_start: date, as_of: 
     """
     own = [r for r in rows if r.currency == currency]
     candidates = own or list(rows)
-    found = _row_on(candidates, term_start) or _row_on(candidates, as_of)
+    found = row_on(candidates, term_start) or row_on(candidates, as_of)
     return found or min(
         candidates, key=lambda r: (r.effective_from, r.currency, r.market, r.sheet_id)
     )

@@ -126,7 +126,8 @@ def _unit_price(
 def _at(purchase: ProviderPurchaseRecorded, rate: Conversion) -> str:
     listed = f"{purchase.unit_price:f} {purchase.pricing_currency}"
     on = f" of {rate.on}" if rate.on else ""
-    return f"({listed}) × {rate.rate:f} ({rate.source}{on})"
+    version = f", version {rate.version}" if rate.version else ""
+    return f"({listed}) × {rate.rate:f} ({rate.source}{on}{version})"
 
 
 def _product(purchase: ProviderPurchaseRecorded) -> ChargeProduct:

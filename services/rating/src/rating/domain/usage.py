@@ -17,7 +17,17 @@ from fractions import Fraction
 from rating.domain import rules
 from rating.domain.fx import FxRate, ProviderRate, conversion
 from rating.domain.ownership import is_before_all, owner_of_change
-from rating.domain.rules import Base, CostPlus, Discount, ListPrice, Markup, Price, Rule, Scope
+from rating.domain.rules import (
+    Base,
+    CostPlus,
+    Discount,
+    ListPrice,
+    Margin,
+    Markup,
+    Price,
+    Rule,
+    Scope,
+)
 from shared.contracts.invoicing import ContractChanged
 from shared.contracts.usage_frame import UsageLine
 from shared.kernel.errors import Held, Invalid
@@ -218,6 +228,8 @@ def unit_sale(
             return listed * (1 - Fraction(percent) / 100)
         case CostPlus(percent) | Markup(percent, _, Base.COST):
             return cost * (1 + Fraction(percent) / 100)
+        case Margin(percent):
+            return cost / (1 - Fraction(percent) / 100)
         case Markup(percent, share, Base.UNIT_PRICE):
             return listed * (1 - Fraction(pec_rate) * share) * (1 + Fraction(percent) / 100)
         case _:

@@ -279,6 +279,7 @@ def _usage_basis(terms: UsageTerms, place: Bin, sums: Sequence[UsageSum]) -> Usa
         fx_rate=rate.rate,
         fx_on=rate.on,
         fx_source=rate.source,
+        fx_version=rate.version,
         meters=tuple(sorted({usage.key.meter_name or usage.key.meter_id for usage in sums})),
     )
 

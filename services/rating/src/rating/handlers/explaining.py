@@ -15,6 +15,7 @@ from typing import Any
 from rating.domain import revisions
 from rating.domain.allocations import SOURCE_PREFIX, Allocation
 from rating.domain.usage_charges import PRODUCT_PREFIX, Bin, UsageSum, exact_sale, meter_costs
+from rating.handlers.choices import price_choice
 from rating.handlers.figures import licence_arithmetic, licence_exact, plain, then_rounded
 from rating.handlers.terms import usage_terms
 from rating.handlers.usage_lines import line_json
@@ -64,7 +65,7 @@ async def explain(reader: Reader, charge_id: str, revision: int | None = None) -
         "corrects": await _corrected(reader, charge),
     }
     match charge.kind:
-        case ChargeKind.RECURRING | ChargeKind.PRORATION:
+        case ChargeKind.RECURRING | ChargeKind.PRORATION | ChargeKind.PROMOTION:
             return told | await _licence(reader, charge)
         case ChargeKind.USAGE | ChargeKind.MINIMUM if charge is not latest:
             return told | await _replaced_usage(reader, charge)
@@ -83,8 +84,10 @@ async def _licence(reader: Reader, charge: ChargeRated) -> Json:
     entries = await charges.entries_of_changes(reader, charge.source_ids)
     share = charge.proration
     exact = licence_exact(charge)
+    contract = await _contract(reader, charge)
     return {
         "arithmetic": licence_arithmetic(charge),
+        "price_choice": await price_choice(reader, charge, contract, changes),
         "proration": _proration(share) if share else None,
         "cost": _cost(charge),
         "sources": [_change(change) for change in changes] + [_allocation(x) for x in shared],

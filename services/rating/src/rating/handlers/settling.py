@@ -19,7 +19,7 @@ from rating.domain.timeline import Timeline
 from rating.domain.usage_charges import usage_charges
 from rating.handlers.allocating import as_site, hold_unallocated, settled, shared_out
 from rating.handlers.publishing import log_changes, publish_difference
-from rating.handlers.terms import licence_book, rules_for, usage_terms
+from rating.handlers.terms import first_purchases, licence_book, rules_for, usage_terms
 from rating.store import charges, facts, holds, prices, usage, usage_files
 from rating.store.holds import Place
 from shared.contracts.ingest import ProviderPurchaseRecorded
@@ -29,7 +29,7 @@ from shared.kernel.errors import Held
 from shared.kernel.periods import utc_day
 from shared.runtime.postgres import Transaction
 
-LICENCE_KINDS = (ChargeKind.RECURRING, ChargeKind.PRORATION)
+LICENCE_KINDS = (ChargeKind.RECURRING, ChargeKind.PRORATION, ChargeKind.PROMOTION)
 USAGE_KINDS = (ChargeKind.USAGE, ChargeKind.MINIMUM)
 
 
@@ -116,11 +116,13 @@ async def _licences(
     """All licence subscriptions, or one. `known`: the contract's charges, if they were read."""
     shared = await shared_out(tx, siblings, timelines)
     covered = covered_by(contract, timelines, shared)
+    book = await licence_book(tx, contract, covered.values())
     terms = Terms(
         contract,
         siblings,
-        await licence_book(tx, contract, covered.values()),
+        book,
         await facts.closed_through(tx, contract.contract_id),
+        await first_purchases(tx, contract, book),
     )
     found = {name: _concluded(terms, covered[name], shared.get(name)) for name in sorted(covered)}
     if known is None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rating.domain.pricing import PriceBook
+from rating.domain.promotions import FirstTerm, first_terms
 from rating.domain.rules import Rule, RuleKind
 from rating.domain.timeline import Timeline
 from rating.domain.usage_charges import UsageTerms
-from rating.store import facts, prices, usage
+from rating.store import facts, price_sheets, prices, promotions, usage
 from shared.contracts.invoicing import ContractChanged
 from shared.runtime.postgres import Reader
 
@@ -20,8 +21,19 @@ async def licence_book(
     products = {state.product.key for line in timelines for state in line.terms}
     return PriceBook.of(
         await rules_for(reader, contract, RuleKind.LICENCE),
-        await prices.sheet_rows(reader, products),
+        await price_sheets.sheet_rows(reader, products),
+        await promotions.for_contract(reader, contract),
     )
+
+
+async def first_purchases(
+    reader: Reader, contract: ContractChanged, book: PriceBook
+) -> dict[str, FirstTerm]:
+    """The first terms of the contract's customer, where a promotion asks for them."""
+    if not any(promotion.first_purchase for promotion in book.promotions):
+        return {}
+    found = await facts.timelines(reader, contract.provider_customer_id)
+    return first_terms(found.values())
 
 
 async def usage_terms(reader: Reader, contract: ContractChanged) -> UsageTerms:

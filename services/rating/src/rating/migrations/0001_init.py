@@ -62,6 +62,23 @@ CREATE TABLE price_row (
     PRIMARY KEY (sheet_id, product_key, segment, effective_from)
 );
 CREATE INDEX price_row_product ON price_row (product_key, segment);
+CREATE INDEX price_row_sheet ON price_row (sheet_id, product_key);
+
+-- A sheet counts from its first part on. Once all parts are here, it replaces the older sheets that
+-- were fetched in the same month for the same market, currency and view.
+CREATE TABLE price_sheet (
+    sheet_id     text PRIMARY KEY,
+    market       text NOT NULL,
+    currency     text NOT NULL,
+    view         text NOT NULL,
+    month        date NOT NULL,            -- first day of the month in which it was fetched
+    fetched_at   timestamptz NOT NULL,
+    parts        integer NOT NULL,
+    parts_here   integer[] NOT NULL,
+    rows         integer NOT NULL,
+    replaced_by  text
+);
+CREATE INDEX price_sheet_month ON price_sheet (market, currency, view, month);
 
 CREATE TABLE price_rule_version (
     rule_id                text NOT NULL,
@@ -72,15 +89,64 @@ CREATE TABLE price_rule_version (
     product_key            text,
     meter_category         text,
     azure_subscription_id  text,
+    term                   text,
+    billing_plan           text,
+    segment                text,
     priority               integer NOT NULL,
     valid_from             date NOT NULL,
     valid_until            date,           -- exclusive
     price                  jsonb NOT NULL,
     entered_at             timestamptz NOT NULL,
     entered_by             text NOT NULL,
+    reason                 text,
+    approved_by            text,           -- the second person, where one was needed
+    change_id              text,           -- of price_change; NULL: entered by itself
     PRIMARY KEY (rule_id, version)
 );
 CREATE INDEX price_rule_kind ON price_rule_version (kind, contract_id, customer_id);
+
+CREATE TABLE promotion_version (
+    promotion_id    text NOT NULL,
+    version         integer NOT NULL CHECK (version > 0),
+    name            text NOT NULL,
+    contract_id     text,
+    customer_id     text,
+    product_key     text,
+    term            text,
+    billing_plan    text,
+    segment         text,
+    percent         numeric NOT NULL,
+    starts          date NOT NULL,
+    ends            date,                  -- exclusive
+    keeps           text NOT NULL CHECK (keeps IN ('term', 'cycle')),
+    seat_cap        integer,               -- NULL: every seat
+    first_purchase  boolean NOT NULL,
+    priority        integer NOT NULL,
+    entered_at      timestamptz NOT NULL,
+    entered_by      text NOT NULL,
+    reason          text,
+    approved_by     text,
+    change_id       text,
+    PRIMARY KEY (promotion_id, version)
+);
+
+-- Rules, promotions and rates that somebody proposed together. They become versions when the change
+-- becomes active: at once, or when a second person approves of it.
+CREATE TABLE price_change (
+    change_id    text PRIMARY KEY,
+    state        text NOT NULL CHECK (state IN ('waiting', 'active', 'rejected')),
+    items        jsonb NOT NULL,           -- as entered, each with the version it was based on
+    fingerprint  text NOT NULL,            -- of the items: the same proposal is made once
+    reason       text NOT NULL,
+    author       text NOT NULL,
+    created_at   timestamptz NOT NULL,
+    effect       jsonb NOT NULL,           -- what the dry run said when it was proposed
+    decided_by   text,
+    decided_at   timestamptz,
+    decision     text                      -- why, in the words of whoever decided
+);
+CREATE INDEX price_change_state ON price_change (state, created_at);
+CREATE UNIQUE INDEX price_change_waiting ON price_change (fingerprint) WHERE state = 'waiting';
 
 CREATE TABLE fx_rate (
     source_currency  text NOT NULL,
@@ -91,6 +157,9 @@ CREATE TABLE fx_rate (
     source           text NOT NULL,
     entered_at       timestamptz NOT NULL,
     entered_by       text NOT NULL,
+    reason           text,
+    approved_by      text,
+    change_id        text,
     PRIMARY KEY (source_currency, target_currency, rate_on, version)
 );
 
@@ -273,6 +342,8 @@ CREATE TRIGGER fact_is_kept BEFORE UPDATE OR DELETE ON allocation
 CREATE TRIGGER fact_is_kept BEFORE UPDATE OR DELETE ON price_row
     FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER fact_is_kept BEFORE UPDATE OR DELETE ON price_rule_version
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER fact_is_kept BEFORE UPDATE OR DELETE ON promotion_version
     FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER fact_is_kept BEFORE UPDATE OR DELETE ON fx_rate
     FOR EACH ROW EXECUTE FUNCTION refuse_change();

@@ -1,34 +1,25 @@
-"""Price sheets, customer price rules and exchange rates."""
+"""Customer price rules and exchange rates, in all their versions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, datetime
 
 from rating.domain.fx import FxRate
-from rating.domain.pricing import SheetRow
 from rating.domain.rules import Rule, RuleKind, Scope
 from rating.store.price_json import price_from_json, price_to_json
-from shared.contracts.ingest import PriceSheetPublished
 from shared.runtime.postgres import Reader, Record, Transaction
-
-ADD_ROW = """
-INSERT INTO price_row (sheet_id, product_key, segment, effective_from, effective_until, market,
-                       currency, product_name, unit_price, erp_price, fetched_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-ON CONFLICT (sheet_id, product_key, segment, effective_from) DO NOTHING
-"""
-ROWS = "SELECT * FROM price_row WHERE product_key = ANY($1::text[])"
 
 LATEST_RULE = """
 SELECT * FROM price_rule_version WHERE rule_id = $1 ORDER BY version DESC LIMIT 1
 """
 ADD_RULE = """
 INSERT INTO price_rule_version (rule_id, version, kind, contract_id, customer_id, product_key,
-                                meter_category, azure_subscription_id, priority, valid_from,
-                                valid_until, price, entered_at, entered_by)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+                                meter_category, azure_subscription_id, term, billing_plan, segment,
+                                priority, valid_from, valid_until, price, entered_at, entered_by,
+                                reason, approved_by, change_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
 """
 # All versions of every rule that has, in some version, to do with one of these contracts: whether
 # an old version still counts depends on the newer ones.
@@ -51,31 +42,36 @@ ORDER BY version DESC LIMIT 1
 """
 ADD_RATE = """
 INSERT INTO fx_rate (source_currency, target_currency, rate_on, version, rate, source,
-                     entered_at, entered_by)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+                     entered_at, entered_by, reason, approved_by, change_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+"""
+LIST_RATES = """
+SELECT * FROM fx_rate
+WHERE (source_currency || '-' || target_currency || '/' || rate_on, version) > ($1, $2)
+ORDER BY source_currency || '-' || target_currency || '/' || rate_on, version LIMIT $3
 """
 RATES = "SELECT * FROM fx_rate WHERE target_currency = ANY($1::text[])"
 
 
-async def add_sheet(tx: Transaction, event: PriceSheetPublished) -> None:
-    """Keep the rows of one part of a sheet; rows that are known stay as they are."""
-    await tx.executemany(
-        ADD_ROW,
-        [
-            (
-                event.sheet_id, row.product.key, row.product.segment, row.effective_from,
-                row.effective_until, event.market, event.currency, row.product_name,
-                row.unit_price, row.erp_price, event.fetched_at,
-            )
-            for row in event.rows
-        ],
-    )  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Who enters a version, and why; `approved_by` where a second person had to."""
+
+    author: str
+    reason: str | None = None
+    approved_by: str | None = None
+    change_id: str | None = None
 
 
-async def sheet_rows(reader: Reader, product_keys: Iterable[str]) -> list[SheetRow]:
-    rows = await reader.fetch(ROWS, sorted(set(product_keys)))
-    names = SheetRow.__dataclass_fields__
-    return [SheetRow(**{name: row[name] for name in names}) for row in rows]
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """Who entered a version, when and why."""
+
+    entered_at: datetime
+    entered_by: str
+    reason: str | None
+    approved_by: str | None
+    change_id: str | None
 
 
 async def latest_rule(reader: Reader, rule_id: str) -> Rule | None:
@@ -83,13 +79,14 @@ async def latest_rule(reader: Reader, rule_id: str) -> Rule | None:
     return _rule(row) if row else None
 
 
-async def add_rule(tx: Transaction, rule: Rule) -> None:
+async def add_rule(tx: Transaction, rule: Rule, note: Note) -> None:
     scope = rule.scope
     await tx.execute(
         ADD_RULE, rule.rule_id, rule.version, scope.kind.value, scope.contract_id,
         scope.customer_id, scope.product_key, scope.meter_category, scope.azure_subscription_id,
-        rule.priority, rule.valid_from, rule.valid_until, price_to_json(rule.price), tx.now,
-        tx.actor,
+        scope.term, scope.billing_plan, scope.segment, rule.priority, rule.valid_from,
+        rule.valid_until, price_to_json(rule.price), tx.now, note.author, note.reason,
+        note.approved_by, note.change_id,
     )  # fmt: skip
 
 
@@ -107,24 +104,33 @@ async def rules(
     return [_rule(row) for row in rows]
 
 
-async def list_rules(reader: Reader, *, after: tuple[str, int], limit: int) -> list[Rule]:
-    return [_rule(row) for row in await reader.fetch(ALL_RULES, *after, limit)]
+async def list_rules(
+    reader: Reader, *, after: tuple[str, int], limit: int
+) -> list[tuple[Rule, Entered]]:
+    rows = await reader.fetch(ALL_RULES, *after, limit)
+    return [(_rule(row), entered(row)) for row in rows]
 
 
-async def add_rate(tx: Transaction, rate: FxRate) -> FxRate:
-    """Keep a rate as the next version of its day; a repeat of the latest is that one."""
-    row = await tx.fetchrow(LATEST_RATE, rate.source_currency, rate.target_currency, rate.on)
-    latest = _rate(row) if row else None
-    kept = replace(rate, version=latest.version if latest else 1)
-    if latest == kept:
-        return kept
-    if latest:
-        kept = replace(rate, version=latest.version + 1)
+async def list_rates(
+    reader: Reader, *, after: tuple[str, int], limit: int
+) -> list[tuple[FxRate, Entered]]:
+    """Every version of every entered rate, by pair, day and version."""
+    rows = await reader.fetch(LIST_RATES, *after, limit)
+    return [(_rate(row), entered(row)) for row in rows]
+
+
+def entered(row: Record) -> Entered:
+    """Who entered the version of a row, when and why."""
+    names = Entered.__dataclass_fields__
+    return Entered(**{name: row[name] for name in names})
+
+
+async def add_rate(tx: Transaction, rate: FxRate, note: Note) -> None:
+    """Keep a version of the rate of a day; another rate for the day is another version."""
     await tx.execute(
-        ADD_RATE, kept.source_currency, kept.target_currency, kept.on, kept.version, kept.rate,
-        kept.source, tx.now, tx.actor,
+        ADD_RATE, rate.source_currency, rate.target_currency, rate.on, rate.version, rate.rate,
+        rate.source, tx.now, note.author, note.reason, note.approved_by, note.change_id,
     )  # fmt: skip
-    return kept
 
 
 async def rates(reader: Reader, currencies: Iterable[str]) -> list[FxRate]:
@@ -147,6 +153,9 @@ def _rule(row: Record) -> Rule:
         product_key=row["product_key"],
         meter_category=row["meter_category"],
         azure_subscription_id=row["azure_subscription_id"],
+        term=row["term"],
+        billing_plan=row["billing_plan"],
+        segment=row["segment"],
     )
     return Rule(
         rule_id=row["rule_id"],
