@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from stack import audit, changes, demo, explain, lifecycle, output, play, replay, simulate
 from stack.errors import UNAVAILABLE, StackError
+from stack.prices import commands as prices
 
 _errors = output.console(stderr=True)
 
@@ -61,4 +62,5 @@ app.command()(explain.explain)
 app.command()(changes.changes)
 app.command()(replay.replay)
 app.add_typer(audit.app, name="audit")
+app.add_typer(prices.app, name="prices")
 app.add_typer(simulate.app, name="simulate")

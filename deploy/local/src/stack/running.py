@@ -28,15 +28,18 @@ def require_running() -> tuple[Home, Ports]:
 
 
 @asynccontextmanager
-async def services_of(home: Home, ports: Ports) -> AsyncIterator[tuple[Services, Addresses]]:
-    """Clients with a token of the development issuer, and where everything is."""
+async def services_of(
+    home: Home, ports: Ports, *, person: str | None = None
+) -> AsyncIterator[tuple[Services, Addresses]]:
+    """Clients with a token of the development issuer, and where everything is. The issuer believes
+    whoever has the stack's secret to be the `person` they say."""
     addresses = Addresses(
         http={name: f"http://127.0.0.1:{ports.http(name)}" for name in SERVICES},
         management={name: f"http://127.0.0.1:{ports.management(name)}" for name in SERVICES},
         simulators=f"http://127.0.0.1:{ports.simulators}",
     )
     secret = Keyring(home.keys).get("issuer-client-secret")
-    services = Services(addresses, client_id="tieout-cli", client_secret=secret)
+    services = Services(addresses, client_id=person or "tieout-cli", client_secret=secret)
     try:
         yield services, addresses
     finally:

@@ -82,7 +82,7 @@ class Services:
         """Pull a lever of a simulator. 4xx answers of story changes are the caller's to read."""
         answer = await self._simulators.request(method, path, json=body)
         if not answer.ok:
-            raise CallFailed(f"the simulator answered {method} {path}: {_reason(answer)}")
+            raise CallFailed(f"the simulator answered {method} {path}: {reason_of(answer)}")
         return answer.json() if answer.content else None
 
     async def put_webhooks(self, *, copies: int, hold: bool) -> None:
@@ -122,7 +122,7 @@ class Services:
             method, path, json=body, params=params, headers=headers, retry=READ_RETRY
         )
         if not answer.ok:
-            raise CallFailed(f"{service} answered {method} {path}: {_reason(answer)}")
+            raise CallFailed(f"{service} answered {method} {path}: {reason_of(answer)}")
         return answer.json() if answer.content else None
 
     async def _authorise(self) -> Mapping[str, str]:
@@ -135,7 +135,7 @@ class Services:
         return {"Authorization": f"Bearer {self._token}"}
 
 
-def _reason(answer: Response) -> str:
+def reason_of(answer: Response) -> str:
     """What the answer says to a person."""
     try:
         told = answer.json()

@@ -103,4 +103,4 @@ def change_json(change: PriceChange) -> dict[str, Any]:
 
 
 def _item(proposed: Proposed) -> dict[str, Any]:
-    return {"name": proposed.name, "base": proposed.base, **item_json(proposed.item)}
+    return {"object": proposed.name, "base": proposed.base, **item_json(proposed.item)}

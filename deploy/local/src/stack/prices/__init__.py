@@ -1,0 +1,1 @@
+"""`tieout prices`: customer prices as files that are reviewed before they are applied."""
