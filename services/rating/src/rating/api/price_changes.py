@@ -39,8 +39,7 @@ def router(database: Database, thresholds: Mapping[str, Decimal]) -> APIRouter:
 
     @routes.post("/price-changes", operation_id="price-changes.propose")
     async def propose(body: ChangeBody, caller: Prices, answer: Response) -> dict[str, Any]:
-        """Put rules, promotions and rates into the books together: 201 active, 202 waiting for a
-        second person, 200 where nothing is new."""
+        """Put items into the books together: 201 active, 202 waiting, 200 where nothing is new."""
         asked = Asked(body.items(), body.reason, caller.subject)
         change = await price_changes.propose(database, asked, thresholds)
         if change is None:
