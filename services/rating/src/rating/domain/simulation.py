@@ -15,6 +15,7 @@ from rating.domain.cycles import bill_on, contract_cycle
 from rating.domain.desired import Desired, merge
 from rating.domain.licences import Terms, licence_charges
 from rating.domain.pricing import PriceBook
+from rating.domain.promotions import first_terms
 from rating.domain.timeline import State, Step, Timeline
 from shared.contracts.ingest import ChangeKind, LicenceProduct
 from shared.contracts.invoicing import ContractChanged
@@ -82,7 +83,8 @@ def simulate(premise: Premise) -> Desired:
 def _of_subject(premise: Premise, subject: Subject) -> Desired:
     contract = subject.contract
     boundary = contract_cycle(contract, premise.through).start
-    terms = Terms(contract, subject.siblings, premise.book, boundary)
+    firsts = first_terms(subject.timelines)
+    terms = Terms(contract, subject.siblings, premise.book, boundary, firsts)
     timelines: Iterable[Timeline] = subject.timelines
     if not premise.price_protection:
         days = price_days(premise.book)

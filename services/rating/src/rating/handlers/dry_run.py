@@ -19,7 +19,7 @@ from rating.domain.timeline import Timeline
 from rating.handlers.allocating import shared_out
 from rating.handlers.price_book import concerned, keep
 from rating.handlers.rating_usage import rerate
-from rating.handlers.settling import billed_part, settle_customer
+from rating.handlers.settling import covered_by, settle_customer
 from rating.handlers.terms import first_purchases, licence_book
 from rating.store import charges, due, facts, locks
 from rating.store.due import DueKind
@@ -121,7 +121,7 @@ async def _monthly(tx: Transaction, customer_id: str, day: date) -> list[Monthly
         if contract.ends_on is not None and contract.ends_on <= day:
             continue
         shared = await shared_out(tx, contracts, timelines)
-        own = billed_part(contract, timelines, shared)
+        own = covered_by(contract, timelines, shared)
         book = await licence_book(tx, contract, own.values())
         firsts = await first_purchases(tx, contract, book)
         terms = Terms(contract, contracts, book, None, firsts)

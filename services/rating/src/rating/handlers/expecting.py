@@ -10,7 +10,7 @@ from rating.domain.pricing import PriceBook
 from rating.domain.provider_expected import Expected, Premises, expected_of, shown, total
 from rating.domain.provider_lines import DOCUMENTED_VERSION, Rounding
 from rating.domain.timeline import Timeline
-from rating.store import facts, prices
+from rating.store import facts, price_sheets
 from shared.kernel.errors import Invalid, NotFound
 from shared.runtime.postgres import Reader
 
@@ -34,7 +34,7 @@ async def expected_provider_lines(
         raise NotFound("subscription_unknown", f"there is no subscription {subscription_id}")
     timelines = await facts.timelines(reader, customer)
     timeline = timelines[subscription_id]
-    rows = await prices.sheet_rows(reader, {state.product.key for state in timeline.terms})
+    rows = await price_sheets.sheet_rows(reader, {state.product.key for state in timeline.terms})
     currency = currency or await _currency(reader, timeline, sorted({r.currency for r in rows}))
     premises = Premises(PriceBook.of((), rows), currency, through, timelines)
     found = expected_of(timeline, premises)
