@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rating.domain.provider_lines import Line, expected_lines, read_case
+from shared.kernel.errors import Invalid
 
 Shown = list[tuple[Any, ...]]
 
@@ -123,3 +124,20 @@ def test_nobody_is_paid_for_having_bought(
     found = [one for one in expected_lines(read_case(premises)) if isinstance(one, Line)]
 
     assert sum((one.figure.unit * Fraction(one.figure.quantity) for one in found), Fraction()) >= 0
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"qty": "many"}, {"to_unit_price": "P3Y"}, {"to_unit_price": "-1"}, {"to_term": "P9M"},
+        {"to_billing_plan": "Infinity"}, {"custom_term_end_date": True},
+        {"completed_at": "9999-12-31T23:59:59Z"}, {"promotion_percent": "15"},
+    ],
+)  # fmt: skip
+def test_a_field_of_another_kind_is_named_whatever_the_event(fields: dict[str, Any]) -> None:
+    """A mistake in one row is that row's error and never the end of a table."""
+    with pytest.raises(Invalid) as refusal:
+        told(BOUGHT, event("renew", "2025-07-01T00:00:00Z", **fields), term="P1M")
+
+    assert refusal.value.code == "event_field_invalid"
+    assert next(iter(fields)) in refusal.value.detail

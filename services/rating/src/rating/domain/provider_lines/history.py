@@ -173,4 +173,6 @@ def renewed(
 
 
 def first_term(start: date, length: str, plan: str, chosen_end: date | None = None) -> Term:
+    if length == "none":
+        raise Invalid("case_field_invalid", "term none has no cycles: only perpetual software")
     return Term(start, length, "monthly" if plan == "none" else plan, chosen_end)

@@ -27,7 +27,12 @@ EVENTS = frozenset(
         "convert", "trial_end", "migrate", "est_start", "moved_out", "moved_in", "transferred_out",
     }
 )  # fmt: skip
+_QUANTITIES = ("qty", "to_existing_qty", "promotion_max_seats")
+_PRICES = ("unit_price", "to_unit_price", "monthly_term_unit_price", "est_unit_price")
+_DAYS = ("custom_term_end_date", "promotion_end", "to_cycle_start", "to_term_end", "term_start")
+_INSTANTS = ("completed_at", "to_purchased_at")
 MAX_DIGITS = 28
+YEARS = range(2000, 2100)  # a history is charged cycle by cycle: it has to end
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +114,30 @@ class Event:
         found = self.text(name)
         return None if found is None else _instant(found, lambda words: self.fault(name, words))
 
+    def check(self) -> None:
+        """Every field that some event may carry is of its kind, whether this one needs it or not.
+
+        Raises:
+            Invalid: `event_field_invalid`.
+        """
+        for name in _QUANTITIES:
+            self.quantity(name)
+        for name in _PRICES:
+            price = self.number(name)
+            if price is not None and price < 0:
+                raise self.fault(name, "is negative")
+        for name in _DAYS:
+            self.day_of(name)
+        for name in _INSTANTS:
+            self.instant(name)
+        for name, allowed in (("to_term", TERM_MONTHS), ("to_billing_plan", PLAN_MONTHS)):
+            told = self.text(name)
+            if told is not None and told not in allowed:
+                raise self.fault(name, f"{told!r} is none of {', '.join(allowed)}")
+        share = self.number("promotion_percent")
+        if share is not None and not 0 <= share <= 1:
+            raise self.fault("promotion_percent", "is no share of 1")
+
     def rate(self) -> Rate | None:
         """An exchange rate told with the event."""
         rate, currency = self.number("pc_to_bc_rate"), self.text("billing_currency")
@@ -177,10 +206,12 @@ def _events(given: object) -> tuple[Event, ...]:
     for index, one in enumerate(given):
         if not isinstance(one, Mapping) or "type" not in one or "at" not in one:
             raise Invalid("event_field_missing", f"event {index}: at and type")
-        if one["type"] not in EVENTS:
+        if not isinstance(one["type"], str) or one["type"] not in EVENTS:
             raise Invalid("event_type_unknown", f"event {index}: {one['type']}")
         at = _instant(one["at"], lambda words, i=index: _fault(f"events[{i}].at", words))
-        found.append(Event(index, at, str(one["type"]), one))
+        event = Event(index, at, one["type"], one)
+        event.check()
+        found.append(event)
     return tuple(sorted(found, key=lambda event: (event.at, event.index)))
 
 
@@ -234,9 +265,12 @@ def _decimal(given: object, fault: Any) -> Decimal | None:
 
 def _date(given: object, fault: Any) -> date:
     try:
-        return date.fromisoformat(str(given))
+        found = date.fromisoformat(str(given))
     except ValueError as error:
         raise fault(f"{given!r} is no date") from error
+    if found.year not in YEARS:
+        raise fault(f"{given!r} is not in {YEARS.start}..{YEARS.stop - 1}")
+    return found
 
 
 def _instant(given: object, fault: Any) -> datetime:
@@ -246,4 +280,6 @@ def _instant(given: object, fault: Any) -> datetime:
         raise fault(f"{given!r} is no instant") from error
     if found.tzinfo is None:
         raise fault(f"{given!r} has no time zone")
+    if found.year not in YEARS:
+        raise fault(f"{given!r} is not in {YEARS.start}..{YEARS.stop - 1}")
     return found.astimezone(UTC)
