@@ -18,6 +18,7 @@ from stack.story.format import Contract
 CONNECTWISE, AUTOTASK = "connectwise", "autotask"
 KEY_FIELD = 12  # custom field "BCS Key" on additions
 BILLING_CODE = 5
+PROMOTION = "promotion"
 _GENERAL = ("usage", "minimum", "purchase", "one_time")
 _YEARS = 3  # how long contracts in Autotask go on after the story's year; each month is a row
 _CREDENTIALS = {
@@ -114,6 +115,8 @@ class _Seed:
                 self.product(names, product)
             for kind in _GENERAL:
                 self.general_product(kind)
+            if any(contract.promotions for contract in mine.values()):
+                self.general_product(PROMOTION)
         targets = {}
         for name, contract in mine.items():
             company = self.company(names.story.customers[contract.customer].name)

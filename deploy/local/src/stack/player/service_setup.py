@@ -8,7 +8,7 @@ from typing import Any
 
 from stack.player.names import Names
 from stack.player.services import Services
-from stack.story.format import PriceRule
+from stack.story.format import PriceRule, Promotion
 
 RATES_FROM = "2020-01-01"
 
@@ -24,6 +24,8 @@ async def set_up_billing(services: Services, plays: Sequence[Names]) -> None:
         for name, contract in names.story.contracts.items():
             for rule in contract.prices:
                 await put_price(services, names, name, rule)
+            for number, promotion in enumerate(contract.promotions, start=1):
+                await _promotion(services, names, (name, number), promotion)
 
 
 async def set_up_payers(services: Services, plays: Sequence[Names], payments_url: str) -> None:
@@ -71,6 +73,27 @@ async def put_price(services: Services, names: Names, contract: str, rule: Price
     if rule.until is not None:
         body["valid_until"] = rule.until.isoformat()
     await services.put("rating", f"/v1/price-rules/{_rule_id(names, contract, rule)}", body)
+
+
+async def _promotion(
+    services: Services, names: Names, place: tuple[str, int], promotion: Promotion
+) -> None:
+    """The promotion of a contract; it has no name of its own in a story."""
+    contract, number = place
+    promotion_id = _slug(f"{names.own(contract)}-promotion-{number}")
+    body = {
+        "name": promotion_id,
+        "scope": {
+            "contract_id": names.own(contract),
+            "product_key": names.product_key(promotion.product),
+        },
+        "percent": f"{promotion.percent_off * 100:f}",
+        "starts": promotion.from_.isoformat(),
+        "ends": promotion.until.isoformat() if promotion.until else None,
+        "keeps": promotion.keeps,
+        "seat_cap": promotion.first_seats,
+    }
+    await services.put("rating", f"/v1/promotions/{promotion_id}", body)
 
 
 async def _tax_rates(services: Services, names: Names) -> None:
@@ -179,6 +202,8 @@ def _price(names: Names, contract: str, rule: PriceRule) -> dict[str, str]:
         return {"kind": "minimum", "amount": f"{rule.minimum:f}", "currency": currency}
     if rule.cost_plus is not None:
         return {"kind": "cost_plus", "percent": f"{rule.cost_plus * 100:f}"}
+    if rule.margin is not None:
+        return {"kind": "margin", "percent": f"{rule.margin * 100:f}"}
     if rule.discount is not None:
         return {"kind": "discount", "percent": f"{rule.discount * 100:f}"}
     if rule.markup is not None:

@@ -34,6 +34,7 @@ REFERENCES = (
     ("events.*.upgrade", "product"),
     ("events.*.new_price", "product"),
     ("contracts.*.prices.*.product", "product"),
+    ("contracts.*.promotions.*.product", "product"),
     ("usage.*.lines.*.customer", "customer"),
     ("usage.*.purchases.*.customer", "customer"),
     ("usage.*.focus.customer", "customer"),

@@ -115,7 +115,8 @@ class PriceRule(Written):
     purchase: Literal["*"] | None = None
     fixed: Decimal | None = None
     list: Yes | None = None
-    cost_plus: Percent | None = None
+    cost_plus: Percent | None = None  # on top of the cost
+    margin: Percent | None = None  # of the price
     discount: Percent | None = None
     markup: Percent | None = None
     pec_share: Share = Fraction(0)
@@ -127,7 +128,7 @@ class PriceRule(Written):
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        kinds = ("fixed", "list", "cost_plus", "discount", "markup", "minimum")
+        kinds = ("fixed", "list", "cost_plus", "margin", "discount", "markup", "minimum")
         given = [k for k in kinds if getattr(self, k) is not None]
         if len(given) != 1:
             raise ValueError(f"a price rule has exactly one of {', '.join(kinds)}")
@@ -151,6 +152,17 @@ AmountOrRule = Annotated[
 ]
 
 
+class Promotion(Written):
+    """A percentage off a product of the contract, as lines of their own (docs/prices.md)."""
+
+    product: str
+    percent_off: Percent
+    first_seats: int | None = Field(default=None, ge=1)
+    keeps: Literal["term", "cycle"] = "term"
+    from_: Day = Field(alias="from")
+    until: Day | None = None
+
+
 class Contract(Written):
     customer: str
     timing: Literal["advance", "arrears"]
@@ -165,6 +177,7 @@ class Contract(Written):
     convention: str | None = None  # default: days/v1
     psa: Literal["connectwise", "autotask", "none", "unmapped"] = "none"
     prices: list[PriceRule] = []
+    promotions: list[Promotion] = []
     invoices: list[Day] = []
 
 
