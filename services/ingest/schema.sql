@@ -196,6 +196,64 @@ CREATE TABLE ingest.subscription_check (
     changed_at timestamp with time zone NOT NULL
 );
 
+CREATE TABLE ingest.subscription_order (
+    id text NOT NULL,
+    number bigint NOT NULL,
+    lane text NOT NULL,
+    customer_id text NOT NULL,
+    subscription_id text,
+    kind text NOT NULL,
+    wish jsonb NOT NULL,
+    state text NOT NULL,
+    round integer DEFAULT 0 NOT NULL,
+    correlation_id text NOT NULL,
+    baseline jsonb,
+    body jsonb,
+    accepted boolean DEFAULT false NOT NULL,
+    restores boolean DEFAULT false NOT NULL,
+    code text,
+    detail text,
+    offer jsonb,
+    provider_code text,
+    provider_words text,
+    result jsonb,
+    requested_by text NOT NULL,
+    requested_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone,
+    attempts integer DEFAULT 0 NOT NULL,
+    waiting_since timestamp with time zone,
+    due_at timestamp with time zone NOT NULL,
+    leased_until timestamp with time zone,
+    lease text,
+    CONSTRAINT subscription_order_state_check CHECK ((state = ANY (ARRAY['planned'::text, 'checked'::text, 'sending'::text, 'unknown'::text, 'confirmed'::text, 'refused'::text, 'cancelled'::text])))
+);
+
+CREATE TABLE ingest.subscription_order_history (
+    order_id text NOT NULL,
+    id bigint NOT NULL,
+    state text NOT NULL,
+    detail text NOT NULL,
+    at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ingest.subscription_order_history ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME ingest.subscription_order_history_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+ALTER TABLE ingest.subscription_order ALTER COLUMN number ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME ingest.subscription_order_number_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE ingest.subscription_snapshot (
     id bigint CONSTRAINT subscription_snapshot_id_not_null1 NOT NULL,
     subscription_id text NOT NULL,
@@ -320,6 +378,15 @@ ALTER TABLE ONLY ingest.raw_chunk
 ALTER TABLE ONLY ingest.subscription_check
     ADD CONSTRAINT subscription_check_pkey PRIMARY KEY (subscription_id);
 
+ALTER TABLE ONLY ingest.subscription_order
+    ADD CONSTRAINT subscription_order_correlation_id_key UNIQUE (correlation_id);
+
+ALTER TABLE ONLY ingest.subscription_order_history
+    ADD CONSTRAINT subscription_order_history_pkey PRIMARY KEY (order_id, id);
+
+ALTER TABLE ONLY ingest.subscription_order
+    ADD CONSTRAINT subscription_order_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY ingest.subscription
     ADD CONSTRAINT subscription_pkey PRIMARY KEY (subscription_id);
 
@@ -355,6 +422,10 @@ CREATE INDEX subscription_check_due ON ingest.subscription_check USING btree (du
 
 CREATE INDEX subscription_customer ON ingest.subscription USING btree (customer_id, subscription_id);
 
+CREATE INDEX subscription_order_of ON ingest.subscription_order USING btree (subscription_id, number);
+
+CREATE INDEX subscription_order_open ON ingest.subscription_order USING btree (lane, number) WHERE (state = ANY (ARRAY['planned'::text, 'checked'::text, 'sending'::text, 'unknown'::text]));
+
 CREATE INDEX subscription_snapshot_of ON ingest.subscription_snapshot USING btree (subscription_id, id);
 
 CREATE INDEX sync_customer_open ON ingest.sync_customer USING btree (due_at) WHERE (state = 'pending'::text);
@@ -366,6 +437,8 @@ CREATE INDEX sync_requested ON ingest.sync USING btree (requested_at DESC);
 CREATE INDEX webhook_delivery_pending ON ingest.webhook_delivery USING btree (subscription_id) WHERE (state = 'pending'::text);
 
 CREATE INDEX webhook_delivery_record ON ingest.webhook_delivery USING btree (audit_record_id) WHERE (audit_record_id IS NOT NULL);
+
+CREATE TRIGGER subscription_order_history_is_append_only BEFORE DELETE OR UPDATE ON ingest.subscription_order_history FOR EACH ROW EXECUTE FUNCTION ingest.refuse_change();
 
 CREATE TRIGGER subscription_snapshot_is_append_only BEFORE DELETE OR UPDATE ON ingest.subscription_snapshot FOR EACH ROW EXECUTE FUNCTION ingest.refuse_change();
 
@@ -379,6 +452,9 @@ ALTER TABLE ONLY ingest.provider_line
 
 ALTER TABLE ONLY ingest.raw_chunk
     ADD CONSTRAINT raw_chunk_file_id_fkey FOREIGN KEY (file_id) REFERENCES ingest.provider_file(file_id);
+
+ALTER TABLE ONLY ingest.subscription_order_history
+    ADD CONSTRAINT subscription_order_history_order_id_fkey FOREIGN KEY (order_id) REFERENCES ingest.subscription_order(id);
 
 ALTER TABLE ONLY ingest.sync_customer
     ADD CONSTRAINT sync_customer_sync_id_fkey FOREIGN KEY (sync_id) REFERENCES ingest.sync(id);

@@ -61,6 +61,7 @@ def assemble(
             price_sheet_basis=settings.ingest_price_sheet_basis,
             chunk_lines=settings.ingest_chunk_lines,
             daily_sync=settings.ingest_daily_sync,
+            busy_wait_s=settings.ingest_busy_wait_s,
         ),
     )
     return Service(

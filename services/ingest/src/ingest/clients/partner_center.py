@@ -16,6 +16,7 @@ from urllib.parse import quote
 from ingest.clients.errors import ProviderRefused
 from ingest.clients.provider import Provider
 from ingest.domain.documents import Fields
+from shared.runtime.http import Response
 
 Document = Mapping[str, Any]
 
@@ -24,6 +25,7 @@ TOKEN_HEADER = "MS-ContinuationToken"  # noqa: S105  # the name of a header
 EVENTS = ("subscription-updated", "invoice-ready", "test-created")
 LICENCE_VIEW = "updatedlicensebased"
 NOT_FOUND = 404
+ANSWERS = (400, *range(402, 600))
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,14 @@ class Registration:
     subscriber_id: str
     callback_url: str
     events: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CallIds:
+    """What makes a repeated call the same call, and an activity record ours."""
+
+    request_id: str
+    correlation_id: str
 
 
 class PartnerCenter:
@@ -73,6 +83,28 @@ class PartnerCenter:
             wanted = {"Field": "CustomerId", "Value": customer_id, "Operator": "equals"}
             params["filter"] = json.dumps(wanted)
         return self._pages("/v1/auditrecords", params)
+
+    async def write(
+        self, method: str, path: str, body: object, *, ids: CallIds, etag: str = ""
+    ) -> Response:
+        """A call that changes something; the caller decides what its answer means.
+
+        Raises:
+            Unreachable: nothing was sent.
+            OutcomeUnknown: it was sent, and nobody said what came of it.
+            ProviderError: the sign-in was not accepted.
+        """
+        headers = {"MS-RequestId": ids.request_id, "MS-CorrelationId": ids.correlation_id}
+        if etag:
+            headers["If-Match"] = f'"{etag}"'
+        return await self._rest.request(method, path, json=body, headers=headers, accept=ANSWERS)
+
+    async def collection(self, path: str) -> list[Document]:
+        """The items of a collection without pages."""
+        return _items((await self._rest.request("GET", path)).json())
+
+    async def document(self, path: str) -> Document:
+        return _object((await self._rest.request("GET", path)).json())
 
     async def invoice(self, invoice_id: str) -> Document | None:
         """The header of an invoice."""
@@ -141,4 +173,21 @@ def _part(text: str) -> str:
     return quote(text, safe="")
 
 
-__all__ = ["EVENTS", "LICENCE_VIEW", "PartnerCenter", "ProviderRefused", "Registration"]
+def customer_path(customer_id: str) -> str:
+    return f"/v1/customers/{_part(customer_id)}"
+
+
+def subscription_path(customer_id: str, subscription_id: str) -> str:
+    return f"{customer_path(customer_id)}/subscriptions/{_part(subscription_id)}"
+
+
+__all__ = [
+    "EVENTS",
+    "LICENCE_VIEW",
+    "CallIds",
+    "PartnerCenter",
+    "ProviderRefused",
+    "Registration",
+    "customer_path",
+    "subscription_path",
+]

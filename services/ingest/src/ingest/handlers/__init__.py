@@ -8,6 +8,7 @@ from __future__ import annotations
 from shared.runtime.handlers import Handlers
 
 CHECKS = "checks"
+ORDERS = "orders"
 SYNCS = "syncs"
 SWEEPS = "sweeps"
 EXPORTS = "exports"

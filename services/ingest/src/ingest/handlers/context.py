@@ -24,6 +24,7 @@ class Choices:
     price_sheet_basis: Basis = Basis.CYCLE
     chunk_lines: int = 20_000
     daily_sync: bool = True
+    busy_wait_s: float = 120.0  # a subscription the provider is busy with
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from enum import StrEnum
 from ingest.domain.changes import Chain, Detection, Step, build_chain, change_id_of
 from ingest.domain.documents import Fields
 from ingest.domain.snapshots import Snapshot, state_to_json
-from ingest.store import audit_records, subscriptions, syncs
+from ingest.store import audit_records, subscription_orders, subscriptions, syncs
 from ingest.store.subscriptions import Evidence, Mirror, Observation
 from ingest.store.webhooks import Delivery
 from shared.contracts.ingest import ChangeSource, SubscriptionChanged
@@ -124,6 +124,8 @@ async def _publish(
     change_id = change_id_of(sub, step, version=version)
     evidence = Evidence(change_id, version, look.channel, webhook_id, snapshot_id)
     await subscriptions.keep_step(tx, sub, step, evidence)
+    correlation = step.record.correlation_id if step.record else ""
+    order_id = await subscription_orders.order_behind(tx, correlation) if correlation else None
     event = SubscriptionChanged(
         change_id=change_id,
         kind=step.kind,
@@ -146,7 +148,8 @@ async def _publish(
             webhook_id=webhook_id,
             actor=step.record.actor if step.record else None,
             estimated_time=step.estimated,
-            correlation_id=step.record.correlation_id or None if step.record else None,
+            correlation_id=correlation or None,
+            order_id=order_id,
         ),
         counterpart_subscription_id=_counterpart(snapshot, step),
         trial=step.after.trial,

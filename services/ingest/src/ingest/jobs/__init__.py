@@ -12,7 +12,7 @@ from ingest import handlers
 from ingest.handlers.context import Context
 from ingest.jobs import schedule, work
 from ingest.settings import IngestSettings
-from ingest.store import checks, exports, price_sheets, syncs
+from ingest.store import checks, exports, price_sheets, subscription_orders, syncs
 from shared.runtime.jobs import Job
 
 SCHEDULE_EVERY_S = 30.0
@@ -27,6 +27,12 @@ def jobs(context: Context, settings: IngestSettings) -> tuple[Job, ...]:
             concurrency=settings.ingest_check_workers,
             one_by_one=True,  # one of them takes all that is due
             pending=checks.count_open_checks,
+        ),
+        Job(
+            handlers.ORDERS,
+            partial(work.order_next, context),
+            concurrency=2,
+            pending=subscription_orders.count_open_orders,
         ),
         Job(
             handlers.SYNCS,

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 
-from ingest.handlers import CHECKS, EXPORTS, PRICE_SHEETS, SWEEPS, SYNCS
+from ingest.handlers import CHECKS, EXPORTS, ORDERS, PRICE_SHEETS, SWEEPS, SYNCS
 from ingest.handlers.context import Context
 from ingest.handlers.exporting import advance_export
 from ingest.handlers.looking import look_at
+from ingest.handlers.ordering import advance_order
 from ingest.handlers.pricing import import_sheet
 from ingest.handlers.sweeping import start_sync, sweep_customer
-from ingest.store import checks, exports, leases, price_sheets, syncs, webhooks
+from ingest.store import checks, exports, leases, price_sheets, subscription_orders, syncs, webhooks
 from shared.runtime.jobs import Work
 
 LOOKS_AT_ONCE = 8
-JOBS = (CHECKS, SYNCS, SWEEPS, EXPORTS, PRICE_SHEETS)
+JOBS = (CHECKS, ORDERS, SYNCS, SWEEPS, EXPORTS, PRICE_SHEETS)
 
 
 async def check_some(context: Context) -> bool | Work:
@@ -34,6 +35,14 @@ async def check_some(context: Context) -> bool | Work:
             raise outcome
     # Who asks during a look rings the bell, and a look that is to be repeated is due later.
     return Work.ALL_DONE if 0 < len(due) < LOOKS_AT_ONCE else bool(due)
+
+
+async def order_next(context: Context) -> bool:
+    async with context.database.transaction() as tx:
+        order = await subscription_orders.claim_order(tx, context.lease(tx.new_id()))
+    if order is not None:
+        await advance_order(context, order)
+    return order is not None
 
 
 async def sync_next(context: Context) -> bool:

@@ -137,6 +137,53 @@ CREATE TABLE subscription_check (
 CREATE INDEX subscription_check_due ON subscription_check (due_at)
     WHERE requested > handled AND NOT failed;
 
+-- Orders to change something at the provider. One writer a subscription, in order of `number`.
+CREATE TABLE subscription_order (
+    id               text PRIMARY KEY,
+    number           bigint GENERATED ALWAYS AS IDENTITY,
+    lane             text NOT NULL,            -- the subscription, or the purchase itself
+    customer_id      text NOT NULL,
+    subscription_id  text,                     -- NULL until a purchase is confirmed
+    kind             text NOT NULL,
+    wish             jsonb NOT NULL,
+    state            text NOT NULL CHECK (state IN ('planned', 'checked', 'sending', 'unknown',
+                                                    'confirmed', 'refused', 'cancelled')),
+    round            integer NOT NULL DEFAULT 0,      -- answers received; part of the request id
+    correlation_id   text NOT NULL UNIQUE,
+    baseline         jsonb,                    -- what was read before sending
+    body             jsonb,                    -- what is sent
+    accepted         boolean NOT NULL DEFAULT false,  -- a success came; it only has to show
+    restores         boolean NOT NULL DEFAULT false,  -- done; sends again what the change dropped
+    code             text,
+    detail           text,
+    offer            jsonb,
+    provider_code    text,
+    provider_words   text,
+    result           jsonb,
+    requested_by     text NOT NULL,
+    requested_at     timestamptz NOT NULL,
+    finished_at      timestamptz,
+    attempts         integer NOT NULL DEFAULT 0,
+    waiting_since    timestamptz,
+    due_at           timestamptz NOT NULL,
+    leased_until     timestamptz,
+    lease            text
+);
+CREATE INDEX subscription_order_open ON subscription_order (lane, number)
+    WHERE state IN ('planned', 'checked', 'sending', 'unknown');
+CREATE INDEX subscription_order_of ON subscription_order (subscription_id, number);
+CREATE TABLE subscription_order_history (
+    order_id  text NOT NULL REFERENCES subscription_order,
+    id        bigint GENERATED ALWAYS AS IDENTITY,
+    state     text NOT NULL,
+    detail    text NOT NULL,
+    at        timestamptz NOT NULL,
+    PRIMARY KEY (order_id, id)
+);
+CREATE TRIGGER subscription_order_history_is_append_only
+    BEFORE UPDATE OR DELETE ON subscription_order_history
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+
 CREATE TABLE sync (
     id            text PRIMARY KEY,
     state         text NOT NULL CHECK (state IN ('pending', 'running', 'done', 'failed')),

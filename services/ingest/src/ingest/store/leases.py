@@ -24,12 +24,17 @@ FREE_IMPORTS = """
 UPDATE price_sheet_import SET lease = NULL, leased_until = NULL
 WHERE starts_with(lease, $1) AND NOT starts_with(lease, $2)
 """
+FREE_ORDERS = """
+UPDATE subscription_order SET lease = NULL, leased_until = NULL
+WHERE starts_with(lease, $1) AND NOT starts_with(lease, $2)
+"""
 
 
 async def free(tx: Transaction, *, place: str, ours: str) -> int:
     """End every lease whose name begins with `place`, but those that begin with `ours`."""
     statuses = (
         await tx.execute(FREE_CHECKS, place, ours),
+        await tx.execute(FREE_ORDERS, place, ours),
         await tx.execute(FREE_SYNCS, place, ours),
         await tx.execute(FREE_SYNC_CUSTOMERS, place, ours),
         await tx.execute(FREE_EXPORTS, place, ours),
