@@ -16,6 +16,7 @@ from rating.api import (
     prices,
     promotions,
     provider_side,
+    renewals,
     replays,
     simulations,
     usage,
@@ -27,7 +28,7 @@ def router(database: Database, thresholds: Mapping[str, Decimal]) -> APIRouter:
     """All routes under /v1; `thresholds` say from when on a price change needs two people."""
     routes = APIRouter(prefix="/v1", tags=["rating"])
     parts = (allocations, charges, licence_log, provider_side, usage, price_sheets)
-    for part in (*parts, simulations, replays):
+    for part in (*parts, simulations, replays, renewals):
         routes.include_router(part.router(database))
     for entering in (prices, promotions, price_changes):
         routes.include_router(entering.router(database, thresholds))
