@@ -114,6 +114,30 @@ async def test_a_rule_entered_behind_the_back_of_the_service(rating: InProcess) 
     assert all("unit price 22.55 → 23.00" in one["why"] for one in told)
 
 
+async def test_replay_with_prices_that_are_not_in_the_books(rating: InProcess) -> None:
+    """A changed rule lists every changed cent, of licences and usage alike; nothing is kept."""
+    await played(rating)
+    before = await rows(rating)
+    premium = {
+        "rule_id": f"fixed-{PREMIUM.key}",
+        "valid_from": "2020-01-01",
+        "scope": {"kind": "licence", "contract_id": "ALD-1", "product_key": PREMIUM.key},
+        "price": {"kind": "fixed", "amount": "23.00", "currency": "USD"},
+    }
+    storage = {
+        "rule_id": "AZ-RULE Storage",
+        "valid_from": "2020-01-01",
+        "scope": {"kind": "usage", "meter_category": "Storage"},
+        "price": {"kind": "usage_markup", "percent": "16", "pec_share": "1/3"},
+    }
+    told = (await replay(rating, prices={"rules": [premium, storage]}))["differences"]
+    licences = sorted((one["was"], one["now"]) for one in told if one["contract_id"] == "ALD-1")
+    assert licences == [("-19.54", "-19.93"), ("63.89", "65.17"), ("969.65", "989.00")]
+    assert {one["kind"] for one in told if one["contract_id"] == "BIR-AZ"} == {"usage"}
+    assert await rows(rating) == before
+    assert (await replay(rating))["differences"] == []
+
+
 async def test_a_fact_that_was_not_concluded_about(rating: InProcess) -> None:
     """A late change that is kept but not rated: the missing charge, and the missing log entry."""
     await played(rating)

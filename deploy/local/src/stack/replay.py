@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +14,7 @@ from rich.table import Table
 from stack import output
 from stack.errors import StackError
 from stack.player.services import CallFailed, Row
+from stack.prices.reader import read_prices
 from stack.running import require_running, services_of
 
 EXIT_DIFFERS = 1
@@ -29,10 +31,19 @@ def replay(
     until: Annotated[str | None, typer.Option("--to", metavar="DATE", help="and before")] = None,
     customer: Name = None,
     contract: Name = None,
+    rules: Annotated[
+        Path | None, typer.Option(help="a price file (docs/prices.md), as if it were applied")
+    ] = None,
 ) -> None:
     """Compute every charge again from the facts; exit code 1 where one differs from what was
     published. Nothing is changed."""
-    asked = {"from": since, "to": until, "customer_id": customer, "contract_id": contract}
+    asked: dict[str, Any] = {
+        "from": since,
+        "to": until,
+        "customer_id": customer,
+        "contract_id": contract,
+    }
+    asked["prices"] = read_prices(rules).body() if rules else None
     told = asyncio.run(_replayed({k: v for k, v in asked.items() if v is not None}))
     console = output.console()
     _tell(console, told)
@@ -40,7 +51,7 @@ def replay(
         raise typer.Exit(EXIT_DIFFERS)
 
 
-async def _replayed(asked: dict[str, str]) -> dict[str, Any]:
+async def _replayed(asked: dict[str, Any]) -> dict[str, Any]:
     """All pages in one answer."""
     told: dict[str, Any] = dict.fromkeys(COUNTS, 0) | {name: [] for name in LISTS}
     home, ports = require_running()

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter
 from pydantic import Field
 
-from rating.api.bodies import Body, Name
+from rating.api.bodies import Body, Name, PriceBookBody
 from rating.domain.replay import Difference, Span
+from rating.handlers.price_changes import news_of
 from rating.handlers.replaying import Replayed, Scope, replay_customer
 from rating.store import facts
 from shared.kernel.errors import Invalid
@@ -26,6 +27,7 @@ class ReplayBody(Body):
     contract_id: Name | None = None
     since: Annotated[date | None, Field(alias="from")] = None
     until: Annotated[date | None, Field(alias="to", description="exclusive")] = None
+    prices: PriceBookBody | None = None
     cursor: Annotated[str | None, Field(max_length=1000)] = None
     limit: Annotated[int, Field(ge=1, le=500, description="customers")] = CUSTOMERS_AT_ONCE
 
@@ -36,8 +38,11 @@ def router(database: Database) -> APIRouter:
     @routes.post("/replays", operation_id="replays.create")
     async def replay(body: ReplayBody, caller: Reads) -> dict[str, Any]:
         """Compute every charge again by the code that bills, and compare it with the published
-        one. Nothing is kept. Some customers a request; go on with `next_cursor`."""
-        scope = Scope(Span(body.since, body.until), body.contract_id)
+        one; with `prices`, as if these rules, promotions and rates were in the books. Nothing is
+        kept. Some customers a request; go on with `next_cursor`."""
+        items = body.prices.items() if body.prices else ()
+        news = await news_of(database, items)
+        scope = Scope(Span(body.since, body.until), body.contract_id, tuple(news))
         names = await _customers(database, body)
         found = [await replay_customer(database, name, scope) for name in names]
         more = encode_cursor(names[-1]) if len(names) == body.limit else None

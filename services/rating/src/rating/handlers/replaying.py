@@ -10,17 +10,21 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from rating.domain.price_changes import Proposed
 from rating.domain.replay import Difference, Span, counted, differences
+from rating.handlers.price_book import keep
 from rating.handlers.rating_usage import rerate
 from rating.handlers.settling import settle_customer
 from rating.store import charges, due, facts, holds, locks
 from rating.store.due import DueKind
 from rating.store.holds import OpenHold
+from rating.store.prices import Note
 from shared.contracts.rating import ChargeKind, ChargeRated
 from shared.kernel.errors import DomainError
 from shared.runtime.postgres import Database, Transaction
 
 KINDS = tuple(ChargeKind)
+REPLAY = Note("replay")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,7 @@ class Scope:
 
     span: Span
     contract_id: str | None = None
+    prices: tuple[Proposed, ...] = ()  # entered first, and rolled back with everything else
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,8 @@ async def _replayed(tx: Transaction, customer_id: str, scope: Scope) -> Replayed
     names = [c.contract_id for c in known if scope.contract_id in (None, c.contract_id)]
     published, logged = await _published(tx, names), await _logged(tx, names)
     held = {one.hold_id for one in await holds.waiting_of_customer(tx, customer_id)}
+    for one in scope.prices:
+        await keep(tx, one, REPLAY)
     waiting = [await due.take_due(tx, kind, customer_id) for kind in DueKind]
     await rerate(tx, customer_id)
     await settle_customer(tx, customer_id)
