@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -296,7 +297,10 @@ def main(settings_class: type[S], build: Callable[[S], Service]) -> None:
 
 async def _run(service: Service, *, check_only: bool) -> None:
     if not check_only:
-        await Process(service).run()
+        process = Process(service)
+        gc.collect()
+        gc.freeze()  # what is imported by now stays; to walk over it again and again costs pauses
+        await process.run()
         return
     await service.database.open()
     async with service.database.read() as reader:

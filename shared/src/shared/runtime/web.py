@@ -14,8 +14,6 @@ from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.middleware.base import RequestResponseEndpoint
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.kernel.errors import Conflict, Invalid
@@ -51,7 +49,7 @@ def create_app(
     )  # fmt: skip
     app.state.verifier = verifier
     app.add_middleware(_BodyLimit)
-    app.middleware("http")(_measure)
+    app.add_middleware(_Measured)
     problems.install(app)
     for router in routers:
         app.include_router(router)
@@ -87,17 +85,31 @@ class _BodyLimit:
             await self._app(scope, counted, send)
 
 
-async def _measure(request: Request, call_next: RequestResponseEndpoint) -> Response:
-    started, status = perf_counter(), 500  # what an error becomes outside of here
-    try:
-        response = await call_next(request)
-        status = response.status_code
-        return response
-    finally:
-        route = getattr(request.scope.get("route"), "path", "unmatched")
-        telemetry.HTTP_DURATION.labels(request.method, route, status).observe(
-            perf_counter() - started
-        )
+class _Measured:
+    """Time to answer, by route and status."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, status = perf_counter(), 500  # what an error becomes outside of here
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        finally:
+            route = getattr(scope.get("route"), "path", "unmatched")
+            telemetry.HTTP_DURATION.labels(scope["method"], route, status).observe(
+                perf_counter() - started
+            )
 
 
 def require(scope: str) -> Any:

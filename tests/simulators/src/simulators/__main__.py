@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 from pathlib import Path
 
 import uvicorn
@@ -25,6 +26,8 @@ def main() -> None:
         home=given.home,
     )
     app = create_app(world, clock_file=given.clock_file, names=available())
+    gc.collect()
+    gc.freeze()  # modules and vendor contracts stay; no need to walk over them again
     uvicorn.run(app, host=given.host, port=given.port, log_level="warning", access_log=False)
 
 
