@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from stack import audit, changes, demo, explain, lifecycle, output, play, renewals, replay, simulate
+from stack import (
+    audit,
+    changes,
+    demo,
+    explain,
+    lifecycle,
+    order,
+    output,
+    play,
+    renewals,
+    replay,
+    simulate,
+)
 from stack.errors import UNAVAILABLE, StackError
 from stack.prices import commands as prices
 
@@ -64,4 +76,5 @@ app.command()(replay.replay)
 app.command()(renewals.renewals)
 app.add_typer(audit.app, name="audit")
 app.add_typer(prices.app, name="prices")
+app.add_typer(order.app, name="order")
 app.add_typer(simulate.app, name="simulate")
