@@ -143,9 +143,9 @@ def _said(order: Row) -> str:
 def _offered(order: Row) -> str:
     """What the provider would take instead, as a command where there is one."""
     offer, name = order["offer"], order["subscription_id"]
+    if not offer:
+        return ""
     match offer:
-        case None | {}:
-            return ""
         case {"kind": "schedule", "quantity": quantity}:
             return f"at renewal instead: tieout order schedule {name} --seats {quantity}"
         case {"kind": "renewal_instruction", "ending": choice}:
