@@ -7,6 +7,7 @@ from functools import partial
 import structlog
 
 from rating.domain.desired import Hold
+from rating.handlers.checking_log import LogCheck
 from rating.handlers.rating_usage import CONCLUDE, rerate
 from rating.handlers.settling import settle_customer
 from rating.store import due, holds, locks
@@ -16,11 +17,16 @@ from shared.kernel.errors import DomainError
 from shared.runtime.jobs import Job
 from shared.runtime.postgres import Database, Transaction
 
+LOG_CHECKED_EVERY_S = 60.0
+
 log = structlog.get_logger()
 
 
 def jobs(database: Database) -> tuple[Job, ...]:
-    return (Job(CONCLUDE, partial(conclude_next, database), pending=due.count_due),)
+    return (
+        Job(CONCLUDE, partial(conclude_next, database), pending=due.count_due),
+        Job("check licence log", LogCheck(database).step, every_s=LOG_CHECKED_EVERY_S),
+    )
 
 
 async def conclude_next(database: Database) -> bool:

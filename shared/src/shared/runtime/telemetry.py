@@ -43,6 +43,9 @@ JOB_FAILURES = Counter("tieout_job_failures_total", "Steps of a job that raised"
 REFUSALS_UNRECORDED = Counter(
     "tieout_refusals_unrecorded_total", "Refused webhooks that a flood kept off the audit trail"
 )
+LICENCE_LOG_DIFFERS = Gauge(
+    "tieout_licence_log_differs", "Subscriptions whose log, changes and provider disagree"
+)
 AUDIT_VERIFIED = Gauge(
     "tieout_audit_chain_verified_timestamp_seconds", "When the audit chain was last found intact"
 )

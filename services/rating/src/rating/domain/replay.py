@@ -86,7 +86,8 @@ def _facts(charge: ChargeRated) -> dict[str, str]:
     return {
         "quantity": f"{charge.quantity:f}",
         "unit price": "–" if price.unit_price is None else f"{price.unit_price:f}",
-        "rule": f"{price.rule_id} version {price.rule_version}",
+        "rule": price.rule_id,
+        "rule version": str(price.rule_version),
         "days": f"{part.days}/{part.cycle_days}" if part else "–",
         "period": f"{charge.service_period.start}..{charge.service_period.end}",
         "usage lines": f"{used.lines}" if used else "–",
