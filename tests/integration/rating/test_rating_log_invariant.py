@@ -55,7 +55,7 @@ async def test_a_planted_entry_is_found_and_heals(rating: InProcess) -> None:
     await plant(rating, "planted", (43, 45))
     (hold,) = (await rating.ok("GET", "/v1/holds"))["data"]
     assert (hold["reason"], hold["object"], hold["key"]) == (*DIFFERS, "alder-tenant")
-    assert hold["detail"].startswith("the log sums to 45 seats, 43 are under contracts")
+    assert hold["detail"].startswith("the entries of the log sum to +45 seats and should to +43")
     assert REGISTRY.get_sample_value("tieout_licence_log_differs") == Decimal(1)
     await plant(rating, "taken back", (45, 43))
     assert await holds(rating) == set()
@@ -90,3 +90,14 @@ async def test_what_happens_under_no_contract_is_in_no_log(rating: InProcess) ->
     await played(rating, ends_on=day("2026-04-25"))
     await tell(rating, [change("e3", (43, 0), "2026-04-27T08:00:00", version=4)])
     assert await holds(rating) == {("no_contract", "subscription/B")}
+
+
+async def test_what_was_there_before_the_first_change_is_no_entry(rating: InProcess) -> None:
+    """The first that is known of a subscription is 40 → 45: the log has five seats, and agrees."""
+    await enter(rating, fixed(PREMIUM, "22.55"))
+    changes = [c for c in alder_changes() if c.change_id in ("e1", "e2")]
+    await tell(rating, [SHEET, contract(), *changes])
+    assert await holds(rating) == set()
+    late = change("e0", (43, 44), "2026-04-08T08:00:00", version=4)
+    await tell(rating, [late])
+    assert await holds(rating) == set()

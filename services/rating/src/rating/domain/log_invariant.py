@@ -21,26 +21,29 @@ def log_differs(
     something of it `waits` already, its entries wait too; the provider is compared all the same."""
     last = max(line.steps, key=lambda step: (step.change.version, step.change.change_id))
     provider, ours = last.change.quantity_after, line.steps[-1].after.quantity
-    expected = ours - _under_no_contract(contracts, line)
+    expected = ours - _not_logged(contracts, line)
     if provider == ours and (waits or logged == expected):
         return None
     detail = (
-        f"the log sums to {logged} seats, {expected} are under contracts; "
-        f"the changes sum to {ours}, the provider told {provider}"
+        f"the entries of the log sum to {logged:+d} seats and should to {expected:+d}; "
+        f"the changes say {ours}, the provider told {provider}"
     )
     return Hold(REASON, f"subscription/{line.subscription_id}", line.customer_id, detail)
 
 
-def _under_no_contract(contracts: Sequence[ContractChanged], line: Timeline) -> int:
-    """Seats of changes that no contract was there for: nobody's log has them."""
+def _not_logged(contracts: Sequence[ContractChanged], line: Timeline) -> int:
+    """Seats that no entry has: of changes that no contract was there for, and what was there before
+    the first known change. An opening is an entry, with all that its contract began with."""
     name = line.subscription_id
     if sharing(contracts, name):
         return 0
     began = min((contract.starts_on for contract in contracts), default=None)
-    return sum(
+    opens = any(step.change.kind is ChangeKind.OPENING for step in line.steps)
+    before = 0 if opens else line.origin.quantity
+    return before + sum(
         step.delta
         for step in line.steps
         if step.change.kind is not ChangeKind.OPENING
-        and (began is None or step.day >= began)
+        and (began is None or step.day >= began or not opens)
         and owner_of_instant(contracts, name, step.change.effective_at) is None
     )

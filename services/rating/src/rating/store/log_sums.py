@@ -12,7 +12,7 @@ WHERE customer_id > $1 ORDER BY customer_id LIMIT $2
 """
 # As `timeline.build` counts: what the first known version found, and every change since.
 SUMS = """
-SELECT c.subscription_id, c.customer_id, c.ours, c.provider,
+SELECT c.subscription_id, c.customer_id, c.origin, c.changed, c.provider,
     (SELECT coalesce(sum((e.body ->> 'quantity_after')::bigint
                        - (e.body ->> 'quantity_before')::bigint), 0)::bigint
      FROM licence_change e WHERE e.subscription_id = c.subscription_id) AS logged,
@@ -25,9 +25,9 @@ SELECT c.subscription_id, c.customer_id, c.ours, c.provider,
     OR EXISTS (SELECT FROM due d WHERE d.customer_id = c.customer_id) AS waits
 FROM (
     SELECT subscription_id, min(customer_id) AS customer_id,
-        (array_agg((body ->> 'quantity_before')::bigint ORDER BY version, change_id))[1]
-        + sum((body ->> 'quantity_after')::bigint - (body ->> 'quantity_before')::bigint)::bigint
-            AS ours,
+        (array_agg((body ->> 'quantity_before')::bigint ORDER BY version, change_id))[1] AS origin,
+        sum((body ->> 'quantity_after')::bigint - (body ->> 'quantity_before')::bigint)::bigint
+            AS changed,
         (array_agg((body ->> 'quantity_after')::bigint ORDER BY version DESC, change_id DESC))[1]
             AS provider
     FROM subscription_change
@@ -40,11 +40,13 @@ COUNT_OPEN = "SELECT count(*) FROM hold WHERE released_at IS NULL AND reason = $
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """`known`: it is held for this already. `waits`: something else of it is held, or due."""
+    """`origin`: seats before the first known change. `known`: it is held for this already. `waits`:
+    something else of it is held, or due."""
 
     subscription_id: str
     customer_id: str
-    ours: int
+    origin: int
+    changed: int
     provider: int
     logged: int
     known: bool
@@ -52,7 +54,7 @@ class Sums:
 
     @property
     def agree(self) -> bool:
-        return self.ours == self.provider == self.logged
+        return self.origin + self.changed == self.provider and self.changed == self.logged
 
 
 async def customers(reader: Reader, *, after: str, limit: int) -> list[str]:
@@ -79,7 +81,8 @@ def _sums(row: Record) -> Sums:
     return Sums(
         row["subscription_id"],
         row["customer_id"],
-        row["ours"],
+        row["origin"],
+        row["changed"],
         row["provider"],
         row["logged"],
         row["known"],
