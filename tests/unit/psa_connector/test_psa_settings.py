@@ -33,7 +33,15 @@ def test_the_environment_has_the_services_prefix(monkeypatch: pytest.MonkeyPatch
     assert PsaConnectorSettings(**NEEDED).http_port == 47014  # type: ignore[arg-type]  # aliases
 
 
-@pytest.mark.parametrize("keys", ["", " , ", "secret", f"{new_key()},short"])
+@pytest.mark.parametrize(
+    "keys",
+    [
+        pytest.param("", id="none"),
+        pytest.param(" , ", id="blanks"),
+        pytest.param("secret", id="a passphrase"),
+        pytest.param(f"{new_key()},short", id="the second is none"),
+    ],
+)
 def test_credentials_are_stored_under_real_keys(keys: str) -> None:
     """A passphrase is no key; neither is none."""
     with pytest.raises(ValidationError, match="credentials_keys"):

@@ -20,7 +20,14 @@ def test_keys_are_replaced_one_by_one() -> None:
         Sealer([NEW]).open(sealed_before)
 
 
-@pytest.mark.parametrize("altered", ["", "hunter2", Sealer([OLD]).seal("x")[:-2]])
+@pytest.mark.parametrize(
+    "altered",
+    [
+        pytest.param("", id="nothing"),
+        pytest.param("hunter2", id="clear text"),
+        pytest.param(Sealer([OLD]).seal("x")[:-2], id="cut"),
+    ],
+)
 def test_what_was_not_sealed_here_does_not_open(altered: str) -> None:
     """Clear text, cut text, nothing."""
     with pytest.raises(NotSealedHere):
