@@ -6,7 +6,7 @@ MEMBERS := shared services/ingest services/rating services/invoicing services/ps
            services/tax services/payments tests/simulators deploy/local
 NOT_LOCKED := $(addprefix --no-emit-package tieout-,shared ingest rating invoicing psa-connector tax payments simulators stack)
 
-.PHONY: help setup demo test check fmt unit e2e slow bench bench-licences schemas lock up down
+.PHONY: help setup demo test check fmt slow properties bench bench-licences schemas lock up down
 
 help:     ## what there is
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -30,8 +30,10 @@ test: setup  ## all tests but the long fault injections
 PROPERTIES := tests/unit/rating/test_rating_properties.py tests/unit/rating/test_rating_tiers.py \
               tests/unit/rating/test_rating_reductions.py tests/unit/shared/test_conventions.py
 
-slow: setup  ## the long fault injections, and 10,000 examples of every property of money
+slow: setup  ## the long fault injections
 	@$(BIN)/python -m pytest -m slow
+
+properties: setup  ## 10,000 examples of every property of money; takes its time
 	@$(BIN)/python -m pytest -n 2 --timeout 3600 --hypothesis-profile=long $(PROPERTIES)
 
 check: setup  ## format, lint, types, import rules, unit tests

@@ -1,11 +1,12 @@
 """Wiring only: the fixtures live in `support/`."""
 
+import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
 # How long an example takes depends on the machine; a slow one is not a wrong one.
 settings.register_profile("tieout", deadline=None)
-# `--hypothesis-profile=long`, by `make slow`.
+# `--hypothesis-profile=long`, by `make properties`.
 LONG = [HealthCheck.too_slow, HealthCheck.filter_too_much]
 settings.register_profile("long", deadline=None, max_examples=10_000, suppress_health_check=LONG)
 settings.load_profile("tieout")
@@ -21,3 +22,10 @@ structlog.configure(
 )
 
 pytest_plugins = ["support.servers", "support.case_tables"]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """End-to-end tests last, in whatever order: a stack that waits for them costs a third of a core
+    for as long as it waits."""
+    items.sort(key=lambda item: item.get_closest_marker("stack") is not None)

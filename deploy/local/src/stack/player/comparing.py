@@ -215,7 +215,12 @@ class Comparison:
         where = f"{expected.contract}, Autotask adjustments"
         place = self._place(expected.contract)
         held = place.get("adjustments", []) if place else []
-        for number, (wanted, found) in enumerate(zip_longest(expected.lines, held), start=1):
+        lines = list(expected.lines)
+        if all(line.product is not None for line in lines):
+            # Adjustments of one service have an order; those of two have none.
+            lines.sort(key=lambda line: self._names.product_key(line.product or ""))
+            held = sorted(held, key=lambda row: row["product"] or "")
+        for number, (wanted, found) in enumerate(zip_longest(lines, held), start=1):
             at = f"{where}, {number}"
             if wanted is None or found is None:
                 self._differ(at, _brief(wanted), _brief(found))
