@@ -33,5 +33,5 @@ def assemble(settings: RatingSettings, database: Database, clock: Clock) -> Serv
         clock=clock,
         handlers=HANDLERS,
         jobs=jobs(database),
-        routers=[router(database, settings.approval_thresholds)],
+        routers=[router(database, settings.rating_approval_thresholds)],
     )

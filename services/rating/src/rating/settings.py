@@ -28,9 +28,8 @@ DEFAULT_THRESHOLDS = {
 class RatingSettings(ServiceSettings):
     """What every service has, and the threshold above which a second person approves."""
 
-    approval_thresholds: dict[str, NonNegative] = Field(
+    rating_approval_thresholds: dict[str, NonNegative] = Field(
         default=DEFAULT_THRESHOLDS,
-        validation_alias="TIEOUT_RATING_APPROVAL_THRESHOLDS",
         description="Revenue a month, by currency, that a price change may move without a second "
         "person; `*` is every other currency.",
     )

@@ -119,6 +119,10 @@ class Consumer:
         finally:
             await self._commit()
             await self._subscription.stop()
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            # A task group that ends with errors loses a cancellation that came meanwhile.
+            raise asyncio.CancelledError
         await asyncio.Event().wait()
 
     async def _fetch(self, group: asyncio.TaskGroup) -> None:
