@@ -26,6 +26,5 @@ pytest_plugins = ["support.servers", "support.case_tables"]
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """End-to-end tests last, in whatever order: a stack that waits for them costs a third of a core
-    for as long as it waits."""
-    items.sort(key=lambda item: item.get_closest_marker("stack") is not None)
+    """End-to-end tests first: they share a stack and so a worker, and the others need not wait."""
+    items.sort(key=lambda item: item.get_closest_marker("stack") is None)

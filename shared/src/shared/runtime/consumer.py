@@ -298,6 +298,8 @@ class Consumer:
     async def _bury(self, message: Message, envelope: Envelope | None, why: Failure) -> Outcome:
         async def bury() -> Outcome:
             async with self._database.transaction(cause=envelope) as tx:
+                if envelope is not None and not await inbox.first_time(tx, envelope):
+                    return Outcome.DUPLICATE  # another owner of the partition handled it meanwhile
                 await dead_letters.bury(tx, message, envelope, why)
             return Outcome.DEAD
 

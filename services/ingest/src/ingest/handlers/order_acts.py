@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, Protocol
 
+from ingest.clients.errors import error_of
 from ingest.clients.partner_center import CallIds, Document, customer_path, subscription_path
 from ingest.domain.documents import Fields
 from ingest.domain.order_rules import Done, Refused, Send, dropped_by, examine
@@ -189,7 +190,7 @@ class Purchase:
         ids = CallIds(f"{order.request_id[:-4]}ca27", order.correlation_id)
         cart = await context.partner_center.write("POST", f"{base}/carts", body, ids=ids)
         if not cart.ok:
-            return Refused("provider_refused", f"no cart: HTTP {cart.status} {cart.text[:200]}")
+            raise error_of("cart", cart)
         return Prepared({"cart_id": Fields(cart.json()).text("id"), "known": known}, body)
 
     async def send(self, context: Context, order: Order) -> Response:

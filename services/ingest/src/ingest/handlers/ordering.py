@@ -15,7 +15,7 @@ from ingest.clients.errors import ProviderBusy, ProviderError, ProviderRefused, 
 from ingest.domain.audit_records import SUCCEEDED
 from ingest.domain.order_errors import Then, offer_for, reaction_to
 from ingest.domain.order_rules import Done, Refused
-from ingest.domain.order_wishes import OrderState
+from ingest.domain.order_wishes import OrderKind, OrderState
 from ingest.handlers import CHECKS, ORDERS
 from ingest.handlers.context import Context, retry_after
 from ingest.handlers.heartbeat import LeaseLost, kept
@@ -30,6 +30,7 @@ from shared.runtime.http import OutcomeUnknown, Response, Unreachable
 
 LONGEST_WAIT_S = 24 * 3600.0
 ORDER = "order"
+MADE_ONCE = frozenset({OrderKind.PURCHASE, OrderKind.UPGRADE})  # each call makes another one
 
 
 async def advance_order(context: Context, order: Order) -> None:
@@ -95,9 +96,9 @@ async def _answered(context: Context, order: Order, response: Response) -> None:
         case Then.PAUSE:
             end = End(OrderState.CHECKED, told, "throttled", None, code, words)
             await _later(context, order, end, answered=1, asked_s=response.retry_after_s)
-        case Then.READ_AGAIN:
-            state = OrderState.CHECKED if order.restores else OrderState.PLANNED
-            await _later(context, order, End(state, told), answered=1, asked_s=0.0)
+        case Then.READ_AGAIN if not order.restores:
+            end = End(OrderState.PLANNED, told)
+            await _later(context, order, end, answered=1, asked_s=0.0)
         case Then.WAIT if order.waited_s < LONGEST_WAIT_S:
             state = OrderState.CHECKED if order.restores else OrderState.PLANNED
             end = End(state, told, reaction.code, None, code, words)
@@ -133,6 +134,10 @@ async def _look(context: Context, order: Order) -> None:
     elif seen.finding is Finding.UNTOUCHED:
         words = "nothing happened: the same request again"
         await _later(context, order, End(OrderState.CHECKED, words), answered=0)
+    elif order.kind in MADE_ONCE:
+        # The log may lag: a second one would be a second purchase.
+        words = "it moved, and nothing of ours is on record yet: looked for again"
+        await _later(context, order, End(OrderState.UNKNOWN, words), answered=0)
     else:
         words = "nothing of ours is on record and the subscription moved: checked anew"
         await _later(context, order, End(OrderState.PLANNED, words), answered=1, asked_s=0.0)

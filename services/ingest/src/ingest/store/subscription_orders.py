@@ -68,7 +68,8 @@ WHERE id = $1 AND lease = $2 RETURNING true
 """
 CANCEL_ORDER = """
 UPDATE subscription_order SET state = 'cancelled', finished_at = $2
-WHERE id = $1 AND state IN ('planned', 'checked')
+WHERE id = $1 AND state IN ('planned', 'checked') AND NOT restores
+  AND NOT EXISTS (SELECT FROM subscription_order_history WHERE order_id = $1 AND state = 'sending')
   AND (leased_until IS NULL OR leased_until <= now())
 RETURNING true
 """
