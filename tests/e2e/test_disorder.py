@@ -18,9 +18,9 @@ STORIES = [
 @pytest.mark.parametrize(
     "disorder",
     [
-        pytest.param(Disorder(copies=2), id="each twice"),
+        pytest.param(Disorder(copies=2), id="each twice", marks=pytest.mark.slow),
         pytest.param(Disorder(copies=0), id="all lost"),
-        pytest.param(Disorder(shuffle=7), id="shuffled"),
+        pytest.param(Disorder(shuffle=7), id="shuffled", marks=pytest.mark.slow),
         pytest.param(Disorder(shuffle=20260501, copies=2), id="shuffled and twice"),
     ],
 )

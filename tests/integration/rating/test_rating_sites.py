@@ -169,7 +169,7 @@ async def test_sites_sum_to_the_provider_on_every_day(rating: InProcess) -> None
     assert all(row["sums"] for row in told["days"])
 
 
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2, 3))])
 async def test_scenario_4_in_every_order(rating: InProcess, part: int) -> None:
     """All 120 orders of the five facts, each told twice, in four parts: the same cents, the same
     log, nothing left waiting."""
