@@ -7,7 +7,7 @@ from typing import ClassVar
 import pytest
 
 from architecture.rules import places, sizes, topics
-from architecture.trees import everything, listed, planted, production
+from architecture.trees import checks, everything, listed, planted, production
 from shared.contracts import registry
 from shared.contracts.envelope import Event
 from shared.contracts.topics import BY_NAME
@@ -108,6 +108,7 @@ def test_every_permission_to_sleep_is_used() -> None:
         "from asyncio import sleep\nasync def f():\n    await sleep(5)",
         "from time import sleep\nsleep(5)",
         "import asyncio\nasync def f(s):\n    await asyncio.sleep(s)",
+        "import asyncio\ndef f(*, sleep=asyncio.sleep): ...",
     ],
 )
 def test_a_service_that_sleeps_is_caught(text: str) -> None:
@@ -122,6 +123,25 @@ def test_letting_others_run_and_the_runtime_itself_are_left_alone() -> None:
 
     assert not list(places.sleeps(planted(turn, "services/tax/src/tax/jobs.py"), {}))
     assert not list(places.sleeps(planted(waits, "shared/src/shared/runtime/jobs.py"), {}))
+
+
+def test_no_test_takes_sleep_from_the_whole_process() -> None:
+    """A run hung for an hour on it: a watcher of the session's own servers never yielded again."""
+    found = [f for source in checks() for f in places.patched_sleep(source)]
+
+    assert not found, listed(found)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'def f(monkeypatch):\n    monkeypatch.setattr(asyncio, "sleep", note)',
+        'def f(patched):\n    patched.setattr("ingest.clients.provider.asyncio.sleep", note)',
+    ],
+)
+def test_a_sleep_taken_from_everybody_is_caught(text: str) -> None:
+    """Whichever way it is named."""
+    assert list(places.patched_sleep(planted(text, "tests/unit/test_planted.py")))
 
 
 def test_every_module_says_what_it_is_for() -> None:

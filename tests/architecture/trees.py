@@ -20,6 +20,12 @@ def everything() -> tuple[Source, ...]:
     return production() + tuple(sources.read(*sources.LOCAL))
 
 
+@cache
+def checks() -> tuple[Source, ...]:
+    """The tests but these."""
+    return tuple(s for s in sources.read("tests/**/*.py") if "/architecture/" not in s.path)
+
+
 def domains() -> list[Source]:
     return [source for source in production() if source.is_service and source.layer == "domain"]
 

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from architecture.rules.sources import Finding, Source, dotted, imported
 
 METRICS = frozenset({"Counter", "Gauge", "Histogram", "Summary", "Info", "Enum"})
+SLEEPING = frozenset({"asyncio.sleep", "time.sleep"})
 REGISTRY = "shared/src/shared/runtime/telemetry.py"
 SAYS_NOTHING = frozenset(
     {"utils", "util", "utilities", "helpers", "helper", "misc", "common", "manager", "managers"}
@@ -37,15 +38,30 @@ def sleeps(source: Source, allowed: Mapping[str, str]) -> Iterator[Finding]:
     """
     if not source.is_service or source.path in allowed:
         return
-    bare = {name for _, name in imported(source) if name in {"asyncio.sleep", "time.sleep"}}
+    bare = {name for _, name in imported(source) if name in SLEEPING}
+    harmless = {id(call.func) for call in _calls(source) if _only_yields(call)}
     for node in source.nodes:
-        if not isinstance(node, ast.Call):
+        if not isinstance(node, ast.Attribute | ast.Name) or id(node) in harmless:
             continue
-        name = dotted(node.func)
-        slept = name in {"asyncio.sleep", "time.sleep"} or (bool(bare) and name == "sleep")
-        yields = [a.value for a in node.args if isinstance(a, ast.Constant)] == [0]
-        if slept and not yields:
-            yield source.finding(node, f"{name}() in a service")
+        name = dotted(node)  # also where it is only named: somebody is given it to sleep with
+        if name in SLEEPING or (bool(bare) and name == "sleep"):
+            yield source.finding(node, f"{name} in a service")
+
+
+def _calls(source: Source) -> Iterator[ast.Call]:
+    return (node for node in source.nodes if isinstance(node, ast.Call))
+
+
+def _only_yields(call: ast.Call) -> bool:
+    return [a.value for a in call.args if isinstance(a, ast.Constant)] == [0]
+
+
+def patched_sleep(source: Source) -> Iterator[Finding]:
+    """Every watcher on the loop would spin, and a test that never yields never ends."""
+    for call in _calls(source):
+        words = [ast.unparse(argument) for argument in call.args[:2]]
+        if dotted(call.func).endswith("setattr") and "sleep" in ".".join(words):
+            yield source.finding(call, "replaces a sleep for the whole process")
 
 
 def names_that_say_nothing(source: Source) -> Iterator[Finding]:

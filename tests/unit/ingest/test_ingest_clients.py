@@ -17,7 +17,7 @@ from ingest.clients.partner_center import PartnerCenter
 from ingest.clients.provider import Provider
 from ingest.clients.tokens import Application, Tokens
 from shared.kernel.errors import Invalid
-from shared.runtime.http import HttpClient
+from shared.runtime.http import HttpClient, Sleep
 
 Answerer = Callable[[httpx.Request], httpx.Response]
 APPLICATION = Application("tenant", "id", "secret")
@@ -44,9 +44,11 @@ class Vendor:
     def http(self, base: str = "http://vendor") -> HttpClient:
         return HttpClient(base, name="test", transport=httpx.MockTransport(self))
 
-    def provider(self, application: Application = APPLICATION) -> Provider:
+    def provider(
+        self, application: Application = APPLICATION, *, sleep: Sleep = asyncio.sleep
+    ) -> Provider:
         tokens = Tokens(self.http(), application, "scope/.default")
-        return Provider(self.http(), tokens, name="test")
+        return Provider(self.http(), tokens, name="test", sleep=sleep)
 
 
 def ok(body: Any = None, **headers: str) -> httpx.Response:
@@ -98,12 +100,10 @@ async def test_a_throttled_client_holds_back_all_its_requests() -> None:
 
     body = {"statusCode": 429, "message": "Rate limit is exceeded. Try again in 57 seconds."}
     vendor = Vendor(httpx.Response(429, json=body, headers={"retry-after": "57"}), ok())
-    provider = vendor.provider()
+    provider = vendor.provider(sleep=sleep)
     with pytest.raises(ProviderBusy) as busy:
         await provider.request("GET", "/x")
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("ingest.clients.provider.asyncio.sleep", sleep)
-        await provider.request("GET", "/x")
+    await provider.request("GET", "/x")
 
     assert busy.value.after_s == 57
     assert "57 seconds" in str(busy.value)
@@ -118,12 +118,10 @@ async def test_a_very_long_pause_is_cut_short() -> None:
         waits.append(seconds)
 
     vendor = Vendor(httpx.Response(429, headers={"retry-after": "86400"}), ok())
-    provider = vendor.provider()
+    provider = vendor.provider(sleep=sleep)
     with pytest.raises(ProviderBusy):
         await provider.request("GET", "/x")
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("ingest.clients.provider.asyncio.sleep", sleep)
-        await provider.request("GET", "/x")
+    await provider.request("GET", "/x")
 
     assert waits == [pytest.approx(120, abs=1)]
 

@@ -66,16 +66,16 @@ async def client(vendor: Vendor, **options: Any) -> AsyncIterator[HttpClient]:
         await made.close()
 
 
-@pytest.fixture
-def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+class Waits(list[float]):
     """How long each pause between attempts would have been; none is slept."""
-    asked: list[float] = []
 
-    async def note(seconds: float) -> None:
-        asked.append(seconds)
+    async def note(self, seconds: float) -> None:
+        self.append(seconds)
 
-    monkeypatch.setattr(asyncio, "sleep", note)
-    return asked
+
+@pytest.fixture
+def waits() -> Waits:
+    return Waits()
 
 
 @pytest.mark.parametrize("error", NOTHING_SENT, ids=lambda e: type(e).__name__)
@@ -123,21 +123,21 @@ async def test_every_status_is_an_answer(status: int) -> None:
 
 
 @pytest.mark.parametrize("first", [*NOTHING_SENT, *NOBODY_KNOWS], ids=lambda e: type(e).__name__)
-async def test_reads_are_tried_again(waits: list[float], first: Exception) -> None:
+async def test_reads_are_tried_again(waits: Waits, first: Exception) -> None:
     """Whatever came of the first one."""
     vendor = Vendor(first, httpx.Response(503), httpx.Response(200, text="here"))
-    async with client(vendor) as http_client:
+    async with client(vendor, sleep=waits.note) as http_client:
         answer = await http_client.request("GET", "/x", retry=READ_RETRY)
 
     assert answer.text == "here"
     assert len(waits) == 2
 
 
-async def test_a_write_of_unknown_outcome_is_not_repeated(waits: list[float]) -> None:
+async def test_a_write_of_unknown_outcome_is_not_repeated(waits: Waits) -> None:
     """Even where its refusals are worth another try."""
     retry = Retry(READ_RETRY.backoff, after_unknown=False)
     vendor = Vendor(httpx.Response(503), httpx.ReadTimeout("no answer"))
-    async with client(vendor) as http_client:
+    async with client(vendor, sleep=waits.note) as http_client:
         with pytest.raises(OutcomeUnknown):
             await http_client.request("POST", "/x", retry=retry)
 
@@ -145,13 +145,13 @@ async def test_a_write_of_unknown_outcome_is_not_repeated(waits: list[float]) ->
     assert len(waits) == 1
 
 
-async def test_the_last_answer_or_error_comes_out_as_it_was(waits: list[float]) -> None:
+async def test_the_last_answer_or_error_comes_out_as_it_was(waits: Waits) -> None:
     """Five attempts, then the caller sees what the vendor said."""
     always = Vendor(httpx.Response(503, text="closed"))
-    async with client(always) as http_client:
+    async with client(always, sleep=waits.note) as http_client:
         answer = await http_client.request("GET", "/x", retry=READ_RETRY)
     dead = Vendor(httpx.ConnectError("refused"))
-    async with client(dead) as http_client:
+    async with client(dead, sleep=waits.note) as http_client:
         with pytest.raises(Unreachable):
             await http_client.request("GET", "/x", retry=READ_RETRY)
 
@@ -160,24 +160,24 @@ async def test_the_last_answer_or_error_comes_out_as_it_was(waits: list[float]) 
     assert all(0 <= wait <= 10 for wait in waits)
 
 
-async def test_the_wait_the_vendor_asks_for_is_kept(waits: list[float]) -> None:
+async def test_the_wait_the_vendor_asks_for_is_kept(waits: Waits) -> None:
     """`Retry-After` in seconds wins over our own back-off."""
     vendor = Vendor(
         httpx.Response(429, headers={"Retry-After": "7"}),
         httpx.Response(503, headers={"Retry-After": "0.5"}),
         httpx.Response(200),
     )
-    async with client(vendor) as http_client:
+    async with client(vendor, sleep=waits.note) as http_client:
         answer = await http_client.request("GET", "/x", retry=READ_RETRY)
 
     assert answer.status == 200
     assert waits == [7.0, 0.5]
 
 
-async def test_a_wait_longer_than_our_patience_is_the_callers(waits: list[float]) -> None:
+async def test_a_wait_longer_than_our_patience_is_the_callers(waits: Waits) -> None:
     """An hour is not slept through in the middle of a request."""
     vendor = Vendor(httpx.Response(429, headers={"Retry-After": "3600"}))
-    async with client(vendor) as http_client:
+    async with client(vendor, sleep=waits.note) as http_client:
         answer = await http_client.request("GET", "/x", retry=READ_RETRY)
 
     assert (answer.status, answer.retry_after_s) == (429, 3600.0)
@@ -213,7 +213,7 @@ def test_a_decimal_survives_json(value: Decimal) -> None:
     assert value == loads(dumps({"v": value}))["v"]
 
 
-async def test_each_attempt_is_authenticated_anew(waits: list[float]) -> None:
+async def test_each_attempt_is_authenticated_anew(waits: Waits) -> None:
     """A token that expires between attempts is replaced; explicit headers win."""
     calls = 0
 
@@ -223,7 +223,7 @@ async def test_each_attempt_is_authenticated_anew(waits: list[float]) -> None:
         return {"Authorization": f"Bearer {calls}", "X-Own": "auth"}
 
     vendor = Vendor(httpx.Response(503), httpx.Response(200))
-    async with client(vendor, auth=auth) as http_client:
+    async with client(vendor, auth=auth, sleep=waits.note) as http_client:
         await http_client.request("GET", "/x", headers={"X-Own": "call"}, retry=READ_RETRY)
 
     assert [r.headers["authorization"] for r in vendor.requests] == ["Bearer 1", "Bearer 2"]

@@ -20,6 +20,8 @@ _SPAN = 26
 _LOWEST = 1024
 _HIGHEST = 65535
 _TEST_LOWEST, _TEST_HIGHEST = 12_000, 26_000
+# Of its own: test runs seed the shared one, and two of them would draw the same ports.
+_CHANCE = random.SystemRandom()
 _HTTP = 10
 _MANAGEMENT = 20
 
@@ -107,7 +109,7 @@ def _another(port: int) -> int:
 def free_base() -> int:
     """A base whose whole span is free at this moment; for tests that run beside each other."""
     for _ in range(50):
-        base = random.randrange(_TEST_LOWEST, _TEST_HIGHEST, _SPAN)  # noqa: S311  # no secret
+        base = _CHANCE.randrange(_TEST_LOWEST, _TEST_HIGHEST, _SPAN)
         if all(_is_free(base + n) for n in range(_SPAN)):
             return base
     raise StackError("No 26 neighbouring ports are free on this machine; stop some programs.")

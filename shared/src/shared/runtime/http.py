@@ -24,6 +24,9 @@ from shared.runtime.retry import Backoff, StopWhen
 Auth = Callable[[], Awaitable[Mapping[str, str]]]
 """Returns the headers that authenticate a request; called for each attempt."""
 
+Sleep = Callable[[float], Awaitable[None]]
+"""Passes the pause between two attempts."""
+
 Query = Mapping[str, str | int | bool | None]
 
 
@@ -100,9 +103,11 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         concurrency: int = 20,
         transport: httpx.AsyncBaseTransport | None = None,
+        sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._name = name
         self._auth = auth
+        self._sleep = sleep
         self._gate = asyncio.Semaphore(concurrency)
         self._client = httpx.AsyncClient(
             base_url=base_url,
@@ -142,6 +147,7 @@ class HttpClient:
             return await attempt()
         kinds = (Unreachable, OutcomeUnknown) if retry.after_unknown else (Unreachable,)
         retrying = AsyncRetrying(
+            sleep=self._sleep,
             retry=retry_if_exception_type(kinds)
             | retry_if_result(lambda r: isinstance(r, Response) and r.status in retry.statuses),
             wait=_RetryAfter(retry.backoff),

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from ingest.clients.errors import error_of
 from ingest.clients.tokens import Tokens
-from shared.runtime.http import NO_RETRY, HttpClient, Query, Response
+from shared.runtime.http import NO_RETRY, HttpClient, Query, Response, Sleep
 
 UNAUTHORISED, THROTTLED = 401, 429
 LONGEST_PAUSE_S = 120.0  # every request waits meanwhile; who is too early is told so again
@@ -22,8 +22,11 @@ class Provider:
     request counts, refused ones too.
     """
 
-    def __init__(self, http: HttpClient, tokens: Tokens, *, name: str) -> None:
+    def __init__(
+        self, http: HttpClient, tokens: Tokens, *, name: str, sleep: Sleep = asyncio.sleep
+    ) -> None:
         self._http = http
+        self._sleep = sleep
         self._tokens = tokens
         self._name = name
         self._free_at = 0.0
@@ -59,7 +62,7 @@ class Provider:
     async def _wait(self) -> None:
         left = self._free_at - asyncio.get_running_loop().time()
         if left > 0:
-            await asyncio.sleep(left)
+            await self._sleep(left)
 
     async def _send(
         self,
