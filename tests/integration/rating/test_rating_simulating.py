@@ -110,6 +110,32 @@ async def test_stored_customers_are_simulated_as_they_are_billed(rating: InProce
     assert [hold["reason"] for hold in told["instead"]["holds"]] == ["unknown_product"]
 
 
+async def test_stored_customers_keep_their_promotions(rating: InProcess) -> None:
+    """What was published with a promotion is simulated with it; without, it costs more."""
+    promotion = {"name": "Spring", "percent": "10", "starts": "2026-01-01"}
+    await rating.ok("PUT", "/v1/promotions/SPRING", json=promotion)
+    prices = sheet([(PREMIUM, "18.04", "22.55"), (PREMIUM_MONTHLY, "21.65", "27.06")])
+    facts = [prices, contract(), *alder_changes(), cycle_closed(contract(), "2026-05-01")]
+    await tell(rating, facts)
+    body = {
+        "stored": ["alder-tenant"],
+        "through": "2026-05-01",
+        "instead": {"prices": {"promotions": []}},
+    }
+
+    told = await rating.ok("POST", "/v1/simulations/charges", json=body)
+
+    published = await current(rating)
+    lines = [line for invoice in told["invoices"] for line in invoice["lines"]]
+    assert {line["charge_id"]: Decimal(line["amount"]) for line in lines} == {
+        name: charge.amount for name, charge in published.items()
+    }
+    off = sum(Decimal(line["amount"]) for line in lines if line["kind"] == "promotion")
+    assert off < 0
+    (customer,) = told["instead"]["difference"]["by_customer"]
+    assert Decimal(customer["difference"]) == -off
+
+
 async def test_an_unknown_stored_customer_is_not_found(rating: InProcess) -> None:
     """Rather than an empty answer."""
     body = {"stored": ["nobody"], "through": "2026-05-01"}

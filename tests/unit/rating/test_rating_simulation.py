@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from rating.api.simulation_bodies import SimulationBody
 from rating.api.simulation_results import simulated_charges
 from shared.kernel.errors import Invalid
-from support.simulations import E3, E3_KEY, elm
+from support.simulations import E3, E3_KEY, E5_KEY, elm
 
 
 def simulated(**changes: Any) -> dict[str, Any]:
@@ -141,3 +141,74 @@ def test_an_unknown_convention_is_refused() -> None:
     """As it is for a real contract."""
     with pytest.raises(Invalid):
         simulated(instead={"contract": {"convention": "days-inclusive/v1"}})
+
+
+SPRING = {
+    "promotion_id": "SPRING", "name": "Spring", "percent": "10", "starts": "2026-06-01",
+    "ends": "2026-07-01", "scope": {"product_key": E5_KEY},
+}  # fmt: skip
+
+
+def promoted(*promotions: dict[str, Any]) -> dict[str, Any]:
+    return elm()["prices"] | {"promotions": list(promotions)}
+
+
+def test_a_promotion_is_a_line_of_its_own_on_every_charge_it_takes_from() -> None:
+    """10 % off 8 × 59.90 from the term's first day on, the part of June included."""
+    answer = simulated(prices=promoted(SPRING))
+    lines = [line for invoice in answer["invoices"] for line in invoice["lines"]]
+
+    off = [line for line in lines if line["kind"] == "promotion"]
+
+    assert [(line["service_period"]["start"], line["amount"]) for line in off] == [
+        ("2026-06-09", "-4.64"),
+        ("2026-06-12", "-47.92"),
+        ("2026-07-12", "-47.92"),
+        ("2026-08-12", "-47.92"),
+    ]
+    assert off[0]["arithmetic"] == "-8 × 5.99 × 3/31 = -4.637419354838709677 → -4.64 AUD"
+    assert off[0]["product"]["key"] == "promotion:SPRING"
+
+
+def test_a_what_if_tells_what_a_promotion_would_cost() -> None:
+    """Sheet and rules stay as they are; only the promotion's lines are news."""
+    told = simulated(instead={"prices": {"promotions": [SPRING]}})["instead"]["difference"]
+
+    assert {line["product"] for line in told["lines"]} == {"promotion:SPRING"}
+    assert told["by_customer"][0]["difference"] == "-148.40"
+
+
+@pytest.mark.parametrize(
+    ("prices", "difference"),
+    [
+        ({"promotions": []}, "148.40"),  # taken away
+        ({"rules": elm()["prices"]["rules"]}, None),  # kept
+        ({"promotions": [SPRING, SPRING | {"percent": "20"}]}, "-148.39"),  # a later version
+        ({"promotions": [SPRING | {"seat_cap": 4}]}, "74.20"),  # the first four seats
+        ({"promotions": [SPRING | {"first_purchase": True}]}, None),  # it is one
+    ],
+)
+def test_promotions_of_a_what_if_replace_those_of_the_premise(
+    prices: dict[str, Any], difference: str | None
+) -> None:
+    """What is left out is kept; an empty list is none."""
+    told = simulated(prices=promoted(SPRING), instead={"prices": prices})["instead"]["difference"]
+
+    moved = [one["difference"] for one in told["by_customer"]]
+    assert moved == ([] if difference is None else [difference])
+
+
+def test_a_first_purchase_is_the_customers_and_not_the_contracts() -> None:
+    """The same product under another contract of the customer came first: nothing is taken off."""
+    earlier = elm()["customers"][0]
+    earlier["contract"] = earlier["contract"] | {"contract_id": "ELM-0"}
+    earlier["subscriptions"] = [
+        {"subscription_id": "E5-old", "product": earlier["subscriptions"][1]["product"],
+         "quantity": 1, "term_start": "2026-01-09", "term_end": "2027-01-09"},
+    ]  # fmt: skip
+    customers = [elm()["customers"][0], earlier]
+
+    answer = simulated(customers=customers, prices=promoted(SPRING | {"first_purchase": True}))
+
+    kinds = {line["kind"] for invoice in answer["invoices"] for line in invoice["lines"]}
+    assert kinds == {"recurring", "proration"}

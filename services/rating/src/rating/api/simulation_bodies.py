@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from rating.api.bodies import Amount, Body, Name, Rate, RuleBody
+from rating.api.bodies import Amount, Body, Name, NamedPromotionBody, NamedRuleBody, Rate
 from rating.domain import timeline
 from rating.domain.pricing import PriceBook, SheetRow
+from rating.domain.promotions import Promotion
 from rating.domain.rules import Rule
 from rating.domain.simulation import Rate as Conversion
 from rating.domain.simulation import Subject
@@ -173,18 +174,28 @@ class SheetRowBody(Body):
     effective_until: Day | None = None
 
 
-class NamedRuleBody(RuleBody):
-    rule_id: Name
-
-
 class PricesBody(Body):
-    """A whole sheet, and rules; a what-if without `rules` keeps the rules and changes the sheet."""
+    """A whole sheet, rules and promotions. A what-if keeps what is left out: the sheet, the rules,
+    the promotions; an empty list is none of them."""
 
-    sheet: Annotated[tuple[SheetRowBody, ...], Field(max_length=MANY)]
+    sheet: Annotated[tuple[SheetRowBody, ...], Field(max_length=MANY)] | None = None
     rules: Annotated[tuple[NamedRuleBody, ...], Field(max_length=MANY)] | None = None
+    promotions: Annotated[tuple[NamedPromotionBody, ...], Field(max_length=MANY)] | None = None
 
-    def book(self, kept: Sequence[Rule] = ()) -> PriceBook:
-        rows = [
+    def book(self, kept: PriceBook) -> PriceBook:
+        """These prices, over those that are kept."""
+        return replace(
+            kept if self.sheet is None else PriceBook.of((), self._rows(self.sheet)),
+            rules=kept.rules if self.rules is None else tuple(self._rules(self.rules)),
+            promotions=(
+                kept.promotions
+                if self.promotions is None
+                else tuple(self._promotions(self.promotions))
+            ),
+        )
+
+    def _rows(self, sheet: Sequence[SheetRowBody]) -> list[SheetRow]:
+        return [
             SheetRow(
                 sheet_id="simulation", market="", currency=row.currency,
                 product_key=row.product.product().key, segment=row.product.segment,
@@ -192,14 +203,18 @@ class PricesBody(Body):
                 effective_from=row.effective_from, effective_until=row.effective_until,
                 fetched_at=datetime.combine(LONG_AGO, datetime.min.time(), tzinfo=UTC),
             )
-            for row in self.sheet
+            for row in sheet
         ]  # fmt: skip
-        return PriceBook.of(kept if self.rules is None else self._rules(self.rules), rows)
 
     def _rules(self, written: Sequence[NamedRuleBody]) -> list[Rule]:
         """In the order written: a later one of the same id is a later version."""
         numbered = enumerate(written, 1)
         return [replace(rule.rule(rule.rule_id), version=number) for number, rule in numbered]
+
+    def _promotions(self, written: Sequence[NamedPromotionBody]) -> list[Promotion]:
+        """As with rules."""
+        numbered = enumerate(written, 1)
+        return [replace(one.promotion(one.promotion_id), version=n) for n, one in numbered]
 
 
 class RateBody(Body):
@@ -255,6 +270,6 @@ class SimulationBody(Body):
             raise ValueError("every customer's contract has a contract_id of its own")
         if not self.customers and not self.stored:
             raise ValueError("whom? give customers or stored")
-        if self.customers and self.prices is None:
-            raise ValueError("customers that are written here need prices")
+        if self.customers and (self.prices is None or self.prices.sheet is None):
+            raise ValueError("customers that are written here need prices with a sheet")
         return self

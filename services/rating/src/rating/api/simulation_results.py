@@ -31,7 +31,7 @@ def simulated_charges(body: SimulationBody, stored: Stored | None = None) -> Jso
     """
     stored = stored or Stored()
     subjects = (*(customer.subject() for customer in body.customers), *stored.subjects)
-    book = body.prices.book(stored.book.rules) if body.prices else stored.book
+    book = body.prices.book(stored.book) if body.prices else stored.book
     rates = tuple(rate.conversion() for rate in body.rates)
     premise = Premise(subjects, book, body.through, rates=rates)
     found = simulation.simulate(premise)
@@ -53,7 +53,7 @@ def _instead(instead: InsteadBody, premise: Premise, found: Desired) -> Json:
     other = replace(
         premise,
         subjects=tuple(simulation.altered(one, terms, products) for one in premise.subjects),
-        book=instead.prices.book(premise.book.rules) if instead.prices else premise.book,
+        book=instead.prices.book(premise.book) if instead.prices else premise.book,
         price_protection=instead.price_protection,
         rates=rates,
     )

@@ -15,7 +15,7 @@ from rating.domain.cycles import bill_on, contract_cycle
 from rating.domain.desired import Desired, merge
 from rating.domain.licences import Terms, licence_charges
 from rating.domain.pricing import PriceBook
-from rating.domain.promotions import first_terms
+from rating.domain.promotions import Firsts, FirstTerm, first_terms
 from rating.domain.timeline import State, Step, Timeline
 from shared.contracts.ingest import ChangeKind, LicenceProduct
 from shared.contracts.invoicing import ContractChanged
@@ -27,11 +27,14 @@ from shared.kernel.money import EXACT, Rounding, exponent, round_to
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One customer's contract, its siblings (itself included), and the histories it may bill."""
+    """One customer's contract, its siblings (itself included), and the histories it may bill.
+    `others`: further histories of the customer, where they are known; they decide what was a first
+    purchase."""
 
     contract: ContractChanged
     siblings: tuple[ContractChanged, ...]
     timelines: tuple[Timeline, ...]
+    others: tuple[Timeline, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +80,27 @@ class Difference:
 
 def simulate(premise: Premise) -> Desired:
     """The charges of every invoice up to the last one dated by `through`, and what holds others."""
-    return merge(_of_subject(premise, subject) for subject in premise.subjects)
+    firsts = _firsts(premise)
+    return merge(
+        _of_subject(premise, subject, firsts.get(subject.contract.provider_customer_id, {}))
+        for subject in premise.subjects
+    )
 
 
-def _of_subject(premise: Premise, subject: Subject) -> Desired:
+def _firsts(premise: Premise) -> dict[str, dict[str, FirstTerm]]:
+    """By customer, over all contracts; empty where no promotion asks for it."""
+    if not any(promotion.first_purchase for promotion in premise.book.promotions):
+        return {}
+    known: dict[str, list[Timeline]] = {}
+    for subject in premise.subjects:
+        lines = known.setdefault(subject.contract.provider_customer_id, [])
+        lines += (*subject.timelines, *subject.others)
+    return {customer: first_terms(lines) for customer, lines in known.items()}
+
+
+def _of_subject(premise: Premise, subject: Subject, firsts: Firsts) -> Desired:
     contract = subject.contract
     boundary = contract_cycle(contract, premise.through).start
-    firsts = first_terms(subject.timelines)
     terms = Terms(contract, subject.siblings, premise.book, boundary, firsts)
     timelines: Iterable[Timeline] = subject.timelines
     if not premise.price_protection:
@@ -107,7 +124,8 @@ def altered(
     contract = subject.contract.model_copy(update=dict(terms))
     conventions.parse(contract.convention)
     lines = tuple(_swapped(line, products) for line in subject.timelines)
-    return Subject(contract, siblings, lines)
+    others = tuple(_swapped(line, products) for line in subject.others)
+    return Subject(contract, siblings, lines, others)
 
 
 def _swapped(line: Timeline, products: Mapping[str, LicenceProduct]) -> Timeline:

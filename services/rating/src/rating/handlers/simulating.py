@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rating.domain.pricing import PriceBook, SheetRow
+from rating.domain.promotions import Promotion
 from rating.domain.rules import Rule
 from rating.domain.simulation import Subject
 from rating.handlers.allocating import shared_out
@@ -35,6 +36,7 @@ async def stored(reader: Reader, customer_ids: Sequence[str]) -> Stored:
     subjects: list[Subject] = []
     rules: dict[tuple[str, int], Rule] = {}
     rows: dict[SheetRow, None] = {}
+    promotions: dict[tuple[str, int], Promotion] = {}
     for customer_id in wanted:
         contracts = known[customer_id]
         if not contracts:
@@ -45,11 +47,13 @@ async def stored(reader: Reader, customer_ids: Sequence[str]) -> Stored:
             found = covered_by(contract, timelines, shared)
             own = [line for name, line in found.items() if name not in shared]
             parts = [line for name, line in found.items() if name in shared]
-            subjects.append(Subject(contract, tuple(contracts), tuple(own)))
+            others = tuple(line for name, line in timelines.items() if name not in found)
+            subjects.append(Subject(contract, tuple(contracts), tuple(own), others))
             if parts:  # what is the contract's is settled: no other contract competes for it
                 alone = contract.model_copy(update={"subscription_ids": None})
                 subjects.append(Subject(alone, (alone,), tuple(parts)))
             book = await licence_book(reader, contract, found.values())
             rules |= {(rule.rule_id, rule.version): rule for rule in book.rules}
             rows |= {row: None for found in book.rows.values() for row in found}
-    return Stored(tuple(subjects), PriceBook.of(rules.values(), rows))
+            promotions |= {(one.promotion_id, one.version): one for one in book.promotions}
+    return Stored(tuple(subjects), PriceBook.of(rules.values(), rows, promotions.values()))
