@@ -12,7 +12,8 @@ import pytest
 from shared.contracts.envelope import Envelope
 from shared.contracts.payments import PaymentFailed
 from shared.kernel.errors import Invalid
-from shared.runtime import outbox
+from shared.runtime import outbox, postgres
+from shared.runtime.connection import Connection
 from shared.runtime.kafka import BusError, Producer
 from shared.runtime.outbox import Relay
 from shared.runtime.postgres import Commit, Database
@@ -279,3 +280,58 @@ async def test_sent_rows_can_be_published_anew(database: Database) -> None:
         assert count == 1
         relay.wake()
         await until(lambda: broker.received == ["a1", "a1"])
+
+
+class LostWhileEnding:
+    """Connects to something whose connections are gone when they are to be closed."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+
+    @asynccontextmanager
+    async def dedicated(self) -> AsyncIterator[Connection]:
+        self.begun.set()
+        try:
+            await asyncio.Event().wait()
+            raise AssertionError("never")
+            yield
+        finally:
+            raise ConnectionResetError("the database went away")
+
+
+async def test_a_relay_that_loses_its_connection_while_it_is_cancelled_ends_all_the_same() -> None:
+    """Else a service that stops while its database stops would never end."""
+    database = LostWhileEnding()
+    task = asyncio.create_task(Relay(database, Broker()).run())
+    await database.begun.wait()
+    task.cancel()
+    done, _ = await asyncio.wait([task], timeout=5)
+
+    assert {task} == done
+    assert task.cancelled()
+
+
+async def test_closing_does_not_wait_for_ever_for_a_transaction_that_hangs(
+    made: ServiceDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is cut off and rolls back; what it wrote is not there."""
+    monkeypatch.setattr(postgres, "CLOSE_WITHIN_S", 0.05)
+    written = asyncio.Event()
+
+    async def hanging(database: Database) -> None:
+        async with database.transaction() as tx:
+            await tx.publish(event(1))
+            await tx.finish()
+            written.set()
+            await asyncio.Event().wait()
+
+    async with opened(made.app_dsn, made.service) as database:
+        task = asyncio.create_task(hanging(database))
+        await until(written.is_set)
+        async with asyncio.timeout(10):
+            await database.close()
+        task.cancel()
+        await asyncio.wait([task], timeout=5)
+
+    async with opened(made.app_dsn, made.service) as database:
+        assert await unsent(database) == []

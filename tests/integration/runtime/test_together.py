@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -137,3 +138,31 @@ async def test_one_message_needs_no_company(world: World) -> None:
     assert not await world.consumer.handle_together(world.messages("a1"))
 
     assert await world.rows(EFFECTS) == []
+
+
+@pytest.mark.parametrize("attempts", [["a1"], ["a1", "b1"]])
+async def test_a_message_that_fails_while_it_is_cancelled_is_not_tried_again(
+    world: World, attempts: list[str]
+) -> None:
+    """A lost connection passes by itself, but a consumer that was told to end does not wait."""
+    begun = asyncio.Event()
+
+    async def handle(event: PaymentFailed, tx: Transaction) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise ConnectionResetError("the database went away") from None
+
+    unused = Subscription({}, group="unused", client_id="unused")
+    consumer = Consumer(world.database, unused, {PaymentFailed: handle})
+    messages = world.messages(*attempts)
+    one_way = consumer.handle_together(messages) if attempts[1:] else consumer.handle(messages[0])
+    task: asyncio.Task[object] = asyncio.ensure_future(one_way)
+    await begun.wait()
+    task.cancel()
+    done, _ = await asyncio.wait([task], timeout=5)
+
+    assert {task} == done
+    assert task.cancelled()
+    assert await world.rows(LETTERS) == []

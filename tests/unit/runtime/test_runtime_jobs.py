@@ -136,6 +136,27 @@ async def test_a_failing_step_is_tried_again_and_others_go_on() -> None:
         await until(lambda: len(working) > before)
 
 
+async def test_a_step_that_fails_while_it_is_cancelled_ends_all_the_same() -> None:
+    """A rollback on a lost connection raises in the place of the cancellation."""
+    begun = asyncio.Event()
+
+    async def step() -> bool:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise ConnectionResetError("the database went away") from None
+        return True
+
+    task = asyncio.create_task(JobRunner((Job("work", step),)).run())
+    await begun.wait()
+    task.cancel()
+    done, _ = await asyncio.wait([task], timeout=5)
+
+    assert {task} == done
+    assert task.cancelled()
+
+
 async def test_running_steps_are_counted() -> None:
     """`/activity` says whether the process is idle."""
     go_on = asyncio.Event()

@@ -24,6 +24,7 @@ from shared.contracts import registry
 from shared.contracts.envelope import Envelope, Event
 from shared.kernel.errors import DomainError, Invalid
 from shared.runtime import dead_letters, inbox, telemetry
+from shared.runtime.cancellation import end_if_cancelled
 from shared.runtime.dead_letters import Failure, Limits, LimitState
 from shared.runtime.faults import is_transient
 from shared.runtime.handlers import Handlers, dispatch, topics_of
@@ -119,10 +120,7 @@ class Consumer:
         finally:
             await self._commit()
             await self._subscription.stop()
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            # A task group that ends with errors loses a cancellation that came meanwhile.
-            raise asyncio.CancelledError
+        end_if_cancelled()  # a task group that ends with errors loses what came meanwhile
         await asyncio.Event().wait()
 
     async def _fetch(self, group: asyncio.TaskGroup) -> None:
@@ -130,6 +128,7 @@ class Consumer:
             try:
                 messages = await self._subscription.poll(timeout_ms=POLL_MS, max_records=500)
             except BusError as error:
+                end_if_cancelled()
                 log.warning("consumer.poll_failed", error=str(error))
                 await asyncio.sleep(TRANSIENT.first_s)
                 continue
@@ -213,6 +212,7 @@ class Consumer:
                     for message, (envelope, event) in zip(messages, read, strict=True)
                 ]
         except Exception as error:  # whatever it is: alone, each message meets it again
+            end_if_cancelled()
             partition = str(messages[0].partition)
             log.info("messages.handled_singly", partition=partition, error=repr(error))
             return False
@@ -257,6 +257,7 @@ class Consumer:
                 why = Failure("permanent", error.code, error.detail, attempt, first_failed_at)
                 return await self._bury(message, envelope, why)
             except Exception as error:  # the consumer loop is the last place to catch a defect
+                end_if_cancelled()
                 log.exception("message.failed", event_id=envelope.id, attempt=attempt)
                 if attempt < DEFECT_TRIES and not is_transient(error):
                     continue
@@ -326,6 +327,7 @@ class Consumer:
                 self.state.retrying -= 1
 
     def _note_retry(self, state: RetryCallState) -> None:
+        end_if_cancelled()
         if state.attempt_number == 1:
             self.state.retrying += 1
         error = state.outcome.exception() if state.outcome else None

@@ -10,6 +10,7 @@ from enum import Enum
 import structlog
 
 from shared.runtime import telemetry
+from shared.runtime.cancellation import end_if_cancelled
 from shared.runtime.postgres import Reader
 from shared.runtime.retry import Backoff
 
@@ -84,6 +85,7 @@ class JobRunner:
                 failures, worked = failures + 1, False
                 telemetry.JOB_FAILURES.labels(job.name).inc()
                 log.exception("job.failed", job=job.name, failures=failures, error=repr(error))
+            end_if_cancelled()
             if worked is not True:
                 await bell.rung(max(job.every_s, pause_after(failures)))
 

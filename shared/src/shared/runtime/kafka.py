@@ -6,6 +6,7 @@ give the guarantee. Offsets are committed explicitly per partition (aio-libs/aio
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from shared.runtime.settings import ServiceSettings
 
 MAX_BATCH_BYTES = 900_000
 MAX_REQUEST_BYTES = 1_000_000
+COMMIT_WITHIN_S = 15.0
 
 
 class BusError(Exception):
@@ -204,7 +206,8 @@ class Subscription:
         if not wanted:
             return False
         try:
-            await self._client.commit(wanted)
+            async with asyncio.timeout(COMMIT_WITHIN_S):  # aiokafka itself tries for ever
+                await self._client.commit(wanted)
         except (
             CommitFailedError,
             IllegalGenerationError,
@@ -213,7 +216,7 @@ class Subscription:
             UnknownMemberIdError,
         ):
             return False
-        except KafkaError as error:
+        except (KafkaError, TimeoutError) as error:
             raise BusError(str(error)) from error
         return True
 

@@ -22,6 +22,7 @@ import structlog
 from shared.contracts.envelope import Envelope
 from shared.kernel.errors import Invalid
 from shared.runtime import telemetry
+from shared.runtime.cancellation import end_if_cancelled
 from shared.runtime.connection import Connection, Record, json_text
 from shared.runtime.kafka import BusError, Producer
 
@@ -146,7 +147,7 @@ class Relay:
             try:
                 await self._lead()
             except INTERRUPTIONS as error:
-                self.state.leading = False
+                end_if_cancelled()
                 log.warning("outbox.relay_interrupted", error=str(error))
                 await asyncio.sleep(POLL_S)
 

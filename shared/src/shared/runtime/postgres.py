@@ -7,8 +7,9 @@ take one of the two, so a read path cannot write by accident. Handlers and store
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +27,7 @@ __all__ = ["Commit", "Connection", "Database", "Reader", "Record", "Transaction"
 
 Committed = Callable[["Commit"], None]
 OUTBOX_HELD_BYTES = 1_000_000
+CLOSE_WITHIN_S = 10.0
 
 
 class Commit:
@@ -233,8 +235,11 @@ class Database:
         }
 
     async def close(self) -> None:
+        """Let what runs end, for a while; then cut its connections, which rolls it back."""
         if self._pool is not None:
-            await self._pool.close()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_WITHIN_S):
+                    await self._pool.close()
 
     @property
     def pool(self) -> asyncpg.Pool[Record]:
@@ -250,7 +255,8 @@ class Database:
             await _register_codecs(connection)
             yield connection
         finally:
-            await connection.close()
+            with suppress(TimeoutError):  # it is cut then
+                await connection.close(timeout=CLOSE_WITHIN_S)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Reader]:

@@ -11,10 +11,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import faulthandler
 import gc
 import os
 import signal
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version as installed_version
@@ -44,6 +46,7 @@ log = structlog.get_logger()
 
 EXIT_OK, EXIT_CRASH, EXIT_USAGE, EXIT_DEPENDENCY, EXIT_CONFIG = 0, 1, 64, 69, 78
 DRAIN_S = 20.0
+STOP_WITHIN_S = 60.0
 PRUNE_EVERY_S = 3600.0
 CONNECT_TRIES = 30
 
@@ -187,6 +190,7 @@ class Process:
         if self._stopping.is_set():
             os._exit(EXIT_CRASH)
         self._stopping.set()
+        exit_after(STOP_WITHIN_S)
 
     def _not_ready(self) -> str | None:
         if self._stopping.is_set():
@@ -230,6 +234,18 @@ class Process:
             published=self._relay.state.published,
             retrying=retrying,
         )
+
+
+def exit_after(seconds: float) -> None:
+    """End this process then if it still lives, whatever it waits for; stderr shows where."""
+
+    def give_up() -> None:
+        faulthandler.dump_traceback()
+        os._exit(EXIT_CRASH)
+
+    deadline = threading.Timer(seconds, give_up)
+    deadline.daemon = True  # a process that ends by itself does not wait for it
+    deadline.start()
 
 
 async def _persistently(what: str, connect: Callable[[], Awaitable[None]]) -> None:
