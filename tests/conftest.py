@@ -21,7 +21,7 @@ structlog.configure(
     ]
 )
 
-pytest_plugins = ["support.servers", "support.case_tables"]
+pytest_plugins = ["support.servers", "support.case_tables", "support.time_limits"]
 
 
 @pytest.hookimpl(trylast=True)

@@ -48,7 +48,11 @@ async def command(made: ServiceDatabase, word: str, dsn: str) -> tuple[int, str]
         env={"PATH": os.environ["PATH"], **own},
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
-    output, _ = await process.communicate()
+    try:
+        output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
     assert process.returncode is not None
     return process.returncode, output.decode()
 

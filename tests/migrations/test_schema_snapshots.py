@@ -106,6 +106,7 @@ async def _runtime_text(made: ServiceDatabase) -> str:
         check=True,
         capture_output=True,
         text=True,
+        timeout=60,
     )
     lines = [line for line in done.stdout.splitlines() if line.strip() and not _NOISE.match(line)]
     text = re.sub(rf"\b{schema}\.", "service.", "\n".join(lines))

@@ -30,7 +30,7 @@ async def schema_text(made: ServiceDatabase) -> str:
         str(PG_DUMP), made.migrate_dsn, "--schema-only", f"--schema={schema}", "--no-owner",
         "--no-privileges", *(f"--exclude-table={schema}.{name}" for name in RUNTIME_TABLES),
     ]  # fmt: skip
-    run = partial(subprocess.run, command, check=True, capture_output=True, text=True)
+    run = partial(subprocess.run, command, check=True, capture_output=True, text=True, timeout=60)
     return _plain((await asyncio.to_thread(run)).stdout)
 
 

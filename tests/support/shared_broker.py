@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 import psutil
 
@@ -23,6 +24,16 @@ from stack.home import Home
 from stack.pid_files import PidFiles
 from stack.ports import free_base
 from stack.processes import until_ready
+
+LOCKED_WITHIN_S = 120.0  # others start or stop the broker meanwhile
+
+
+def _is_locked(file: TextIO) -> bool:
+    """Not waited for in a thread: one that waits in vain would keep the interpreter."""
+    with suppress(BlockingIOError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
 
 
 @dataclass
@@ -83,7 +94,9 @@ class SharedBroker:
     @asynccontextmanager
     async def _locked(self) -> AsyncIterator[None]:
         with (self.directory / "kafka.lock").open("w") as file:
-            await asyncio.to_thread(fcntl.flock, file, fcntl.LOCK_EX)
+            async with asyncio.timeout(LOCKED_WITHIN_S):
+                while not _is_locked(file):
+                    await asyncio.sleep(0.05)
             yield
 
     def _read(self) -> tuple[str, list[int]]:

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -48,6 +48,7 @@ class Bus:
     group: str
     producer: Producer
     running: list[asyncio.Task[None]] = field(default_factory=list)
+    workers: list[asyncio.subprocess.Process] = field(default_factory=list)
 
     async def send(self, key: str, number: int, **changes: object) -> None:
         """One event; `changes` replace its id, value or headers."""
@@ -74,6 +75,15 @@ class Bus:
         consumer = Consumer(self.database, subscription, handlers, topics=[self.topic], **options)  # type: ignore[arg-type]  # options of the constructor
         self.running.append(asyncio.create_task(consumer.run()))
         return consumer
+
+    async def work_elsewhere(self) -> asyncio.subprocess.Process:
+        """A member of the group in a process of its own; what still runs is killed at the end."""
+        arguments = (self.dsn, str(self.options["bootstrap_servers"]), self.topic, self.group)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "support.bus_worker", *arguments, cwd=TESTS
+        )
+        self.workers.append(process)
+        return process
 
     async def effects(self) -> list[tuple[str, str]]:
         async with self.database.read() as reader:
@@ -105,8 +115,10 @@ async def until(condition: Callable[[], Awaitable[bool]], *, seconds: float = 30
 async def opened(dsn: str) -> AsyncIterator[Database]:
     database = Database(dsn, service="payments", clock=SystemClock(), pool_size=8)
     await database.open()
-    yield database
-    await database.close()
+    try:
+        yield database
+    finally:
+        await database.close()
 
 
 @pytest.fixture
@@ -119,12 +131,24 @@ async def bus(kafka_server: KafkaServer, fresh_database: FreshDatabase) -> Async
     await producer.start()
     async with opened(dsn) as database:
         made = Bus(database, dsn, options, topic, f"group-{topic}", producer)
-        yield made
-        for task in made.running:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-        await producer.stop()
+        try:
+            yield made
+        finally:
+            await ended(made)
+            await producer.stop()
+
+
+async def ended(bus: Bus) -> None:
+    """Nothing of a test goes on behind it."""
+    for process in bus.workers:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    for task in bus.running:
+        task.cancel()
+    if bus.running:
+        _, left = await asyncio.wait(bus.running, timeout=30)
+        assert left == set()
 
 
 def in_order(effects: list[tuple[str, str]]) -> bool:
@@ -182,14 +206,8 @@ async def test_a_consumer_killed_at_any_moment_doubles_and_loses_nothing(bus: Bu
     for number in range(300):
         await bus.send(f"k{number % 5}", number)
 
-    async def worker() -> asyncio.subprocess.Process:
-        arguments = (bus.dsn, str(bus.options["bootstrap_servers"]), bus.topic, bus.group)
-        return await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "support.bus_worker", *arguments, cwd=TESTS
-        )
-
     for reached in (20, 110, 200):
-        process = await worker()
+        process = await bus.work_elsewhere()
 
         async def far_enough(goal: int = reached) -> bool:
             return len(await bus.effects()) >= goal
@@ -197,7 +215,7 @@ async def test_a_consumer_killed_at_any_moment_doubles_and_loses_nothing(bus: Bu
         await until(far_enough, seconds=60)
         process.kill()
         await process.wait()
-    last = await worker()
+    last = await bus.work_elsewhere()
 
     async def all_there() -> bool:
         return len(await bus.effects()) >= 300
@@ -363,6 +381,7 @@ async def test_the_relay_publishes_in_key_order_and_marks_after_the_broker_has_i
             await tx.forward(row)
     relays = [outbox.Relay(bus.database, bus.producer) for _ in range(2)]
     tasks = [asyncio.create_task(relay.run()) for relay in relays]
+    bus.running += tasks
     consumer = bus.consume()
 
     await until(lambda: _is(consumer.state.handled == 60))

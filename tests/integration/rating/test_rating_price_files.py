@@ -51,8 +51,9 @@ async def listening(rating: InProcess) -> AsyncIterator[str]:
     config = uvicorn.Config(rating.app, port=0, log_config=None, lifespan="off")
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(10):
+        while not server.started:
+            await asyncio.sleep(0.01)
     try:
         port = server.servers[0].sockets[0].getsockname()[1]
         yield f"http://127.0.0.1:{port}"

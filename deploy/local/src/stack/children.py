@@ -22,6 +22,7 @@ _LOG_KEPT_BYTES = 20_000_000
 _TAIL_BYTES = 6_000
 _TAIL_LINES = 12
 _POLL_S = 0.02
+_RUN_WITHIN_S = 120
 
 
 class Identity(TypedDict, total=False):
@@ -43,17 +44,28 @@ def run(
     user: User | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a short program to its end, from a directory that everybody may enter."""
-    return subprocess.run(
-        command,
-        cwd="/",
-        env={**os.environ, **(environment or {})},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        **identity(user),
-    )
+    """Run a short program to its end, from a directory that everybody may enter.
+
+    Raises:
+        StackError: when it does not end.
+    """
+    try:
+        return subprocess.run(
+            command,
+            cwd="/",
+            env={**os.environ, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_RUN_WITHIN_S,
+            **identity(user),
+        )
+    except subprocess.TimeoutExpired as error:
+        raise StackError(
+            f"{Path(command[0]).name} did not end within {_RUN_WITHIN_S} s; this machine may be "
+            "too busy. Run `tieout up` again."
+        ) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -84,8 +84,9 @@ class Daemon:
         except StackError as error:
             _log.error("%s", error)
             self._state.restart_error = str(error)
-        self._write()
-        request.unlink(missing_ok=True)
+        finally:  # the command waits for it
+            self._write()
+            request.unlink(missing_ok=True)
 
     def _report(self, step: str) -> None:
         _log.info("%s", step)

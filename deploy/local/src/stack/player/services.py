@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 from shared.contracts.topics import SERVICES
@@ -13,6 +14,7 @@ from shared.runtime.http import READ_RETRY, HttpClient, OutcomeUnknown, Response
 
 Row = dict[str, Any]
 
+WEBHOOKS_WITHIN_S = 300.0
 SCOPES = "billing:read billing:operate pricing:admin platform:admin"
 
 
@@ -98,10 +100,17 @@ class Services:
         await self.simulator("POST", "/partner-center/_control/webhooks/release", body)
 
     async def webhooks_out(self) -> None:
-        """Wait until no notification of a vendor is on its way to us."""
+        """Wait until no notification of a vendor is on its way to us.
+
+        Raises:
+            CallFailed: when some still are after `WEBHOOKS_WITHIN_S`.
+        """
         for vendor in ("partner-center", "stripe"):
             path = f"/{vendor}/_control/webhooks?state=queued"
+            deadline = monotonic() + WEBHOOKS_WITHIN_S
             while not (await self.simulator("GET", path))["idle"]:
+                if monotonic() > deadline:
+                    raise CallFailed(f"notifications of {vendor} do not get through to us")
                 await asyncio.sleep(0.02)
 
     async def simulator_answer(self, method: str, path: str, body: object = None) -> Response:

@@ -24,11 +24,12 @@ class NotSettled(Exception):
     """Something stayed under way longer than a story may wait; the text says what and where."""
 
 
-async def settle(services: Services, *, patience_s: float = 60.0) -> float:
+async def settle(services: Services, *, patience_s: float = 60.0, within_s: float = 900.0) -> float:
     """Wait for rest; returns the seconds it took.
 
     Raises:
-        NotSettled: when no counter moved for `patience_s`, with what is still pending, by service.
+        NotSettled: when no counter moved for `patience_s`, or some still move after `within_s`;
+            with what is still pending, by service.
     """
     started = moved = monotonic()
     at_rest: Counters | None = None
@@ -41,7 +42,7 @@ async def settle(services: Services, *, patience_s: float = 60.0) -> float:
         at_rest = None if _pending(now) else counters
         if counters != seen:
             seen, moved = counters, monotonic()
-        elif monotonic() - moved > patience_s:
+        elif monotonic() - moved > patience_s or monotonic() - started > within_s:
             raise NotSettled(_what_is_pending(now))
         await asyncio.sleep(LOOK_EVERY_S)
 

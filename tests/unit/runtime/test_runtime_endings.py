@@ -1,0 +1,77 @@
+"""Ends that must come: of a process that hangs, and of a test that hangs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+TESTS = Path(__file__).parents[2]
+PROCESS = """
+import threading
+from shared.runtime.service import exit_after
+exit_after(0.05)
+threading.Event().wait(30)
+"""
+WATCH = """
+import threading
+from support.time_limits import Watch
+Watch().expect("a test", within_s=0.05)
+threading.Event().wait(30)
+"""
+SLOW_TESTS = """
+import asyncio
+import pytest
+
+held = asyncio.Event()
+
+@pytest.fixture
+async def resource():
+    yield
+    async with asyncio.timeout(20):
+        await held.wait()
+
+@pytest.mark.timeout(1)
+async def test_that_holds_what_the_teardown_waits_for(resource):
+    try:
+        await asyncio.Event().wait()
+    finally:
+        held.set()
+
+async def test_after_it():
+    pass
+"""
+
+
+def ended(*command: str) -> subprocess.CompletedProcess[str]:
+    whole = (sys.executable, *command)
+    return subprocess.run(whole, cwd=TESTS, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_a_process_that_does_not_stop_is_ended() -> None:
+    """Whatever it waits for; what it waits for is shown."""
+    done = ended("-c", PROCESS)
+
+    assert done.returncode == 1
+    assert "threading.py" in done.stderr
+
+
+def test_a_test_that_does_not_end_ends_its_process() -> None:
+    """The others go on in another one, and the traceback says which it was."""
+    done = ended("-c", WATCH)
+
+    assert done.returncode == 1
+    assert "a test does not end" in done.stderr
+    assert "threading.py" in done.stderr
+
+
+def test_an_async_test_is_ended_in_its_own_task(tmp_path: Path) -> None:
+    """So it lets go of what the teardown of its fixtures waits for."""
+    file = tmp_path / "test_slow.py"
+    file.write_text(SLOW_TESTS)
+    options = ("-p", "support.time_limits", "-o", "asyncio_mode=auto", "-p", "no:randomly")
+
+    done = ended("-m", "pytest", *options, "--rootdir", str(tmp_path), str(file))
+
+    assert "1 failed, 1 passed" in done.stdout
+    assert "the time of the test is over" in done.stdout
