@@ -1,10 +1,9 @@
 """A test that takes too long fails, and nothing of it can hold up the tests after it.
 
-pytest-timeout raises wherever the main thread happens to be. In an async test that is hardly ever
-the test's own task: it stays where it waits, with a connection that the teardown of its fixtures
-waits for in turn, and the clock of pytest-timeout has stopped by then. So an async test is
-cancelled in its own task, a little earlier; and should a test, its teardown, or the end of the
-session hang anyway, a thread shows where and ends the process.
+pytest-timeout ends the whole process, and stops counting at the first failure: a teardown that
+hangs after it (on a connection that the test still holds, say) hangs for ever. So an async test is
+cancelled in its own task, a little before, lets go of what it holds, and the others go on; and a
+thread ends the process, showing where it is, when a teardown or the end of the session hangs.
 """
 
 from __future__ import annotations
