@@ -61,6 +61,18 @@ CREATE TABLE psa_connector.intent (
     CONSTRAINT intent_state_check CHECK ((state = ANY (ARRAY['planned'::text, 'sending'::text, 'unknown'::text, 'confirmed'::text, 'rejected'::text, 'blocked'::text, 'drifted'::text, 'superseded'::text])))
 );
 
+CREATE TABLE psa_connector.known_account (
+    account_id text NOT NULL,
+    name text NOT NULL
+);
+
+CREATE TABLE psa_connector.known_contract (
+    contract_id text NOT NULL,
+    version integer NOT NULL,
+    account_id text NOT NULL,
+    currency text NOT NULL
+);
+
 CREATE TABLE psa_connector.product_mapping (
     connection_id text NOT NULL,
     product_key text NOT NULL,
@@ -116,6 +128,12 @@ ALTER TABLE ONLY psa_connector.intent
 
 ALTER TABLE ONLY psa_connector.intent
     ADD CONSTRAINT intent_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY psa_connector.known_account
+    ADD CONSTRAINT known_account_pkey PRIMARY KEY (account_id);
+
+ALTER TABLE ONLY psa_connector.known_contract
+    ADD CONSTRAINT known_contract_pkey PRIMARY KEY (contract_id);
 
 ALTER TABLE ONLY psa_connector.product_mapping
     ADD CONSTRAINT product_mapping_pkey PRIMARY KEY (connection_id, product_key);

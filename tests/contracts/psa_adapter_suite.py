@@ -26,6 +26,7 @@ from psa_connector.clients.psa import (
 )
 from psa_connector.clients.vendors import Clients
 from psa_connector.domain.connection import Connection
+from psa_connector.domain.operations import kind_of, product_of
 from psa_connector.domain.outcomes import Done, Write
 from psa_connector.domain.verdicts import judge
 from shared.runtime.retry import Backoff
@@ -224,6 +225,32 @@ class PsaAdapterSuite:
         assert nowhere is None
         assert all(one.active for one in products.values())
         assert products
+
+    async def test_what_can_be_mapped_is_listed_g5(self, bench: Bench) -> None:
+        """Places and products of the works are among it, by the ids that works use."""
+        place = bench.works[0].place
+        async with bench.client() as client:
+            places, offers = await client.places(), await client.offers()
+
+        target = next(one for one in places.targets if one.id == place.target_id)
+        assert target.company_id == place.company_id
+        assert place.company_id in {company.id for company in places.companies}
+        assert all(company.name for company in places.companies)
+        for work in bench.works:
+            product = product_of(work.operation)
+            assert product is not None
+            offer = next(one for one in offers if one.external_id == product.external_id)
+            assert kind_of(work.operation) in offer.serves
+            assert offer.name
+
+    async def test_lists_for_mapping_write_nothing_g5(self, bench: Bench) -> None:
+        """Nothing is in the PSA afterwards, and no path is unknown to the vendor."""
+        async with bench.client() as client:
+            await client.places()
+            await client.offers()
+
+        assert await bench.count() == 0
+        assert await bench.vendors.violations() == []
 
     async def test_the_vendors_document_is_kept(self, bench: Bench) -> None:
         """No field, type or path that the vendor does not describe."""

@@ -8,7 +8,14 @@ from typing import Any
 
 from shared.contracts.envelope import PeriodField
 from shared.contracts.ingest import ChangeKind
-from shared.contracts.invoicing import InvoiceFinalised, TaxedLine, TaxTotal
+from shared.contracts.invoicing import (
+    AccountChanged,
+    ContractChanged,
+    InvoiceFinalised,
+    TaxedLine,
+    TaxTotal,
+    Timing,
+)
 from shared.contracts.rating import ChargeProduct, LicenceChangeRated
 
 ANNUAL = "CFQ7TTC0LCHC:0002:P1Y:monthly"
@@ -125,6 +132,34 @@ def alder_may(**changes: Any) -> InvoiceFinalised:
         ),
     )
     return invoice("ALD-0002", "2026-05-01", *lines, **{"taxes": taxes} | changes)
+
+
+def account(account_id: str, name: str, currency: str = "USD") -> AccountChanged:
+    return AccountChanged(
+        account_id=account_id,
+        name=name,
+        selling_entity_id="HC-US",
+        country="US",
+        tax_jurisdiction="US-NY",
+        currency=currency,
+    )
+
+
+def contract(contract_id: str, account_id: str, currency: str = "USD") -> ContractChanged:
+    return ContractChanged(
+        contract_id=contract_id,
+        version=1,
+        account_id=account_id,
+        currency=currency,
+        timing=Timing.ADVANCE,
+        anchor_day=1,
+        invoice_offset_days=0,
+        starts_on=day("2026-04-01"),
+        billed_through=day("2026-04-01"),
+        ends_on=None,
+        provider_customer_id=f"tenant-{account_id}",
+        subscription_ids=None,
+    )
 
 
 BIRCH_LINES = (

@@ -23,6 +23,7 @@ from stack import (
 )
 from stack.errors import UNAVAILABLE, StackError
 from stack.prices import commands as prices
+from stack.psa import commands as psa
 
 _errors = output.console(stderr=True)
 
@@ -77,4 +78,5 @@ app.command()(renewals.renewals)
 app.add_typer(audit.app, name="audit")
 app.add_typer(prices.app, name="prices")
 app.add_typer(order.app, name="order")
+app.add_typer(psa.app, name="psa")
 app.add_typer(simulate.app, name="simulate")

@@ -42,6 +42,6 @@ def assemble(settings: PsaConnectorSettings, database: Database, clock: Clock) -
             writers=settings.psa_connector_writers,
             timeout_s=settings.psa_connector_request_timeout_s,
         ),
-        routers=[router(database, settings.vendor_hosts, settings.sealer)],
+        routers=[router(database, clients, settings.vendor_hosts, settings.sealer)],
         closing=[clients.close],
     )

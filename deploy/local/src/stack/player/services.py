@@ -61,6 +61,25 @@ class Services:
     async def post(self, service: str, path: str, body: object, *, key: str | None = None) -> Any:
         return await self._ask(service, "POST", path, body=body, key=key)
 
+    async def get_text(self, service: str, path: str) -> str:
+        """An answer that is no JSON, such as a sheet."""
+        answer = await self._clients[service].request("GET", path, retry=READ_RETRY)
+        if not answer.ok:
+            raise CallFailed(f"{service} answered GET {path}: {reason_of(answer)}")
+        return answer.text
+
+    async def post_text(
+        self, service: str, path: str, text: str, *, media: str, params: Mapping[str, str]
+    ) -> Any:
+        """Send a sheet. Repeating it changes nothing more."""
+        answer = await self._clients[service].request(
+            "POST", path, data=text.encode(), params=params, headers={"Content-Type": media},
+            retry=READ_RETRY,
+        )  # fmt: skip
+        if not answer.ok:
+            raise CallFailed(f"{service} answered POST {path}: {reason_of(answer)}")
+        return answer.json()
+
     async def pages(self, service: str, path: str, **params: str | int | None) -> list[Any]:
         """Every row of a list, whatever its number of pages."""
         rows: list[Any] = []

@@ -6,15 +6,19 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter
 
-from psa_connector.api import connections, intents, mappings
+from psa_connector.api import connections, intents, mapping_sheets, mappings
+from psa_connector.clients.vendors import Clients
 from shared.runtime.postgres import Database
 from shared.runtime.sealing import Sealer
 
 
-def router(database: Database, vendor_hosts: Sequence[str], sealer: Sealer) -> APIRouter:
+def router(
+    database: Database, clients: Clients, vendor_hosts: Sequence[str], sealer: Sealer
+) -> APIRouter:
     """Routes under /v1."""
     routes = APIRouter(prefix="/v1", tags=["psa"])
     connections.add_routes(routes, database, tuple(vendor_hosts), sealer)
+    mapping_sheets.add_routes(routes, database, clients)
     mappings.add_routes(routes, database)
     intents.add_routes(routes, database)
     return routes

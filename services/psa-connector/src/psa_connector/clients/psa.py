@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Protocol
 
+from psa_connector.domain.discovery import Offer, Places
 from psa_connector.domain.mapping import Place
 from psa_connector.domain.operations import Operation, OperationKind
 from psa_connector.domain.outcomes import Write
@@ -117,6 +118,22 @@ class PsaClient(Protocol):
 
     async def product_facts(self, operations: Sequence[Operation]) -> Mapping[str, ProductFacts]:
         """The products that these operations name, by external id; missing ones are absent."""
+        ...
+
+    async def places(self) -> Places:
+        """Companies with their agreements or contracts, for a person who maps. Reads only.
+
+        Raises:
+            Unavailable, Throttled, Busy, Denied, Refused.
+        """
+        ...
+
+    async def offers(self) -> Sequence[Offer]:
+        """Everything a line can be billed as, for a person who maps. Reads only.
+
+        Raises:
+            Unavailable, Throttled, Busy, Denied, Refused.
+        """
         ...
 
     async def observe(self, work: Work) -> Observation:

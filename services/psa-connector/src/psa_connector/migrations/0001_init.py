@@ -117,6 +117,19 @@ CREATE INDEX intent_waiting ON intent (state_since, id)
 CREATE INDEX intent_source ON intent (source_seq);
 CREATE INDEX intent_source_id ON intent (source_id);
 CREATE INDEX intent_stays_open ON intent (contract_id, connection_id) WHERE stays_open;
+
+-- Names people know contracts by, for suggestions only: a mapping stores ids.
+CREATE TABLE known_account (
+    account_id  text PRIMARY KEY,
+    name        text NOT NULL
+);
+
+CREATE TABLE known_contract (
+    contract_id  text PRIMARY KEY,
+    version      integer NOT NULL,
+    account_id   text NOT NULL,
+    currency     text NOT NULL
+);
 """
 
 

@@ -17,6 +17,7 @@ RETURNING *
 """
 GET = "SELECT * FROM connection WHERE id = $1"
 LOCK = "SELECT * FROM connection WHERE id = $1 FOR UPDATE"
+IDS = "SELECT id FROM connection ORDER BY id"
 LIST = "SELECT * FROM connection WHERE id > $1 ORDER BY id LIMIT $2"
 PAUSE = """
 UPDATE connection SET
@@ -54,6 +55,10 @@ async def lock(tx: Transaction, connection_id: str) -> Connection | None:
 
 async def listing(reader: Reader, *, after: str, limit: int) -> list[Connection]:
     return [connection_of(row) for row in await reader.fetch(LIST, after, limit)]
+
+
+async def ids(reader: Reader) -> frozenset[str]:
+    return frozenset(row["id"] for row in await reader.fetch(IDS))
 
 
 async def pause(

@@ -39,6 +39,14 @@ GET_PRODUCTS = """
 SELECT product_key, external_id FROM product_mapping
 WHERE connection_id = $1 AND product_key = ANY($2::text[])
 """
+EVERY_CONTRACT = """
+SELECT contract_id, connection_id, company_id, target_id FROM contract_mapping
+ORDER BY connection_id NULLS LAST, contract_id
+"""
+EVERY_PRODUCT = """
+SELECT connection_id, product_key, external_id FROM product_mapping
+ORDER BY connection_id, product_key
+"""
 LIST_PRODUCTS = """
 SELECT connection_id, product_key, external_id FROM product_mapping
 WHERE ($1::text IS NULL OR connection_id = $1) AND (connection_id, product_key) > ($2, $3)
@@ -89,3 +97,19 @@ async def list_products(
     reader: Reader, *, connection_id: str | None, after: tuple[str, str], limit: int
 ) -> list[Record]:
     return await reader.fetch(LIST_PRODUCTS, connection_id, *after, limit)
+
+
+async def every_contract(reader: Reader) -> dict[str, ContractMapping]:
+    """All contract mappings, those of one connection together."""
+    return {
+        row["contract_id"]: ContractMapping(
+            row["connection_id"], row["company_id"], row["target_id"]
+        )
+        for row in await reader.fetch(EVERY_CONTRACT)
+    }
+
+
+async def every_product(reader: Reader) -> dict[tuple[str, str], str]:
+    """All product mappings: external id by connection and product key."""
+    rows = await reader.fetch(EVERY_PRODUCT)
+    return {(row["connection_id"], row["product_key"]): row["external_id"] for row in rows}

@@ -6,10 +6,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from time import monotonic
 
-from psa_connector.clients.autotask import fields
+from psa_connector.clients.autotask import discovering, fields
 from psa_connector.clients.autotask.transport import Document, Transport
 from psa_connector.clients.psa import Timing, Unavailable, VendorProfile, Work, Written, understood
 from psa_connector.domain.adjustments import Services, Units
+from psa_connector.domain.discovery import Offer, Places
 from psa_connector.domain.mapping import Place
 from psa_connector.domain.operations import (
     Addition,
@@ -74,6 +75,12 @@ class Autotask:
                 for entity, id, external_id in wanted
                 if (entity, id) in self._products
             }
+
+    async def places(self) -> Places:
+        return await discovering.places(self._transport)
+
+    async def offers(self) -> Sequence[Offer]:
+        return await discovering.offers(self._transport)
 
     async def observe(self, work: Work) -> Observation:
         match work.operation:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, assert_never
 
-from psa_connector.clients.connectwise import fields
+from psa_connector.clients.connectwise import discovering, fields
 from psa_connector.clients.connectwise.fields import KEY_CAPTION, KeyField
 from psa_connector.clients.connectwise.transport import Transport
 from psa_connector.clients.psa import (
@@ -17,6 +17,7 @@ from psa_connector.clients.psa import (
     Written,
     understood,
 )
+from psa_connector.domain.discovery import Offer, Places
 from psa_connector.domain.mapping import Place
 from psa_connector.domain.operations import (
     Addition,
@@ -76,6 +77,12 @@ class ConnectWise:
                 facts = [fields.product_facts(item) for item in items]
             found |= {one.external_id: one for one in facts}
         return found
+
+    async def places(self) -> Places:
+        return await discovering.places(self._transport)
+
+    async def offers(self) -> Sequence[Offer]:
+        return await discovering.offers(self._transport)
 
     async def observe(self, work: Work) -> Records:
         match work.operation:

@@ -1,0 +1,1 @@
+"""`tieout psa …`: the desk of psa-connector on the command line."""

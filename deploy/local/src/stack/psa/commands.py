@@ -1,0 +1,10 @@
+"""The groups of `tieout psa`."""
+
+from __future__ import annotations
+
+import typer
+
+from stack.psa import mappings
+
+app = typer.Typer(help="What goes to the PSAs, and where.", no_args_is_help=True)
+app.add_typer(mappings.app, name="mappings")
