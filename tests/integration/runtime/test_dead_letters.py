@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 import httpx
@@ -322,6 +322,45 @@ async def test_an_unreadable_message_has_a_letter_as_well(world: World) -> None:
         letter["value"],
         letter["offset"],
     ) == ("malformed", "envelope_malformed", b"\xff", 7)
+
+
+def torn(whole: Message) -> Message:
+    """Its envelope can be read and its body cannot."""
+    return replace(whole, value=(whole.value or b"")[:9])
+
+
+@pytest.mark.parametrize("together", [False, True])
+async def test_a_torn_message_waits_behind_a_letter_like_any_other(
+    world: World, together: bool
+) -> None:
+    """Dead at once, it would hold back what was parked before it, and be replayed before that."""
+    world.broken["a1"] = refuse()
+    await world.deliver(1)
+    second, third = (world.message(payment(number)) for number in (2, 3))
+    waiting = [second, torn(third), world.message(payment(4))]
+    if together:
+        assert not await world.consumer.handle_together(waiting)
+    outcomes = [await world.consumer.handle(message) for message in [*waiting, torn(third)]]
+    world.broken.clear()
+
+    assert outcomes == ["parked"] * 4
+    assert await world.letters() == [("pending", "not_yet")]
+    assert (await world.post("replay")).status_code == 200
+
+    letter = (await world.rows(LETTERS))[1]
+    assert (letter["error_class"], letter["error_code"]) == ("malformed", "event_malformed")
+    assert await world.effects() == ["a1", "a2"]
+    assert (await world.post("discard", 1, reason="it is torn")).status_code == 200
+    assert await world.effects() == ["a1", "a2", "a4"]
+
+
+async def test_a_torn_message_waits_for_nobody_where_order_does_not_matter(world: World) -> None:
+    """Each message stands for itself there."""
+    world.consumer = world.consume(order_matters=False)
+    world.broken["a1"] = refuse()
+    await world.deliver(1)
+
+    assert await world.consumer.handle(torn(world.message(payment(2)))) is Outcome.DEAD
 
 
 async def test_a_refusal_of_a_handler_is_recorded_with_its_code(world: World) -> None:

@@ -297,15 +297,19 @@ class Consumer:
         return Outcome.DUPLICATE
 
     async def _bury(self, message: Message, envelope: Envelope | None, why: Failure) -> Outcome:
+        """Make it a dead letter, unless it has to wait for its turn behind one, or was handled."""
+
         async def bury() -> Outcome:
             async with self._database.transaction(cause=envelope) as tx:
-                if envelope is not None and not await inbox.first_time(tx, envelope):
-                    return Outcome.DUPLICATE  # another owner of the partition handled it meanwhile
-                await dead_letters.bury(tx, message, envelope, why)
-            return Outcome.DEAD
+                refusal = await self._refusal(tx, message, envelope) if envelope else None
+                if refusal is None:
+                    await dead_letters.bury(tx, message, envelope, why)
+            return refusal or Outcome.DEAD
 
-        log.error("message.dead_lettered", code=why.code, detail=why.detail)
-        return await self._persistently(bury)
+        outcome = await self._persistently(bury)
+        if outcome is Outcome.DEAD:
+            log.error("message.dead_lettered", code=why.code, detail=why.detail)
+        return outcome
 
     async def _persistently(self, attempt_once: Callable[[], Awaitable[Outcome]]) -> Outcome:
         """Retry transient trouble in place: full jitter 0.2 s → 30 s, at most ten minutes."""

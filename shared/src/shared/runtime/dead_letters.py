@@ -2,9 +2,9 @@
 
 A dead letter is a row of the consuming service, written in the transaction that marks the message
 as seen, and announced on `<topic>.dlq`. Where order per key matters, later messages of the key are
-parked behind it until it is replayed or discarded; one of those that cannot be handled then is the
-next dead letter of the key. Limits per partition tell one bad message from broken code: past them
-the consumer stops instead of emptying the topic.
+parked behind it until it is replayed or discarded, unreadable bodies too; one of those that cannot
+be handled then is the next dead letter of the key. Limits per partition tell one bad message from
+broken code: past them the consumer stops instead of emptying the topic.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from datetime import datetime
 import structlog
 
 from shared.contracts import registry
-from shared.contracts.envelope import Envelope
+from shared.contracts.envelope import Envelope, Event
 from shared.kernel.errors import Conflict, DomainError, Invalid, NotFound
 from shared.runtime import inbox, outbox
 from shared.runtime.faults import is_transient
@@ -210,20 +210,23 @@ async def _lock_pending(tx: Transaction, letter_id: int) -> Record:
     return letter
 
 
-async def _handle_stored(tx: Transaction, stored: Record, handlers: Handlers) -> None:
+def _read_stored(stored: Record) -> tuple[Envelope, Event]:
     envelope = Envelope.from_headers((name, text.encode()) for name, text in stored["headers"])
     if stored["value"] is None:
         raise Invalid("event_without_data", "a message without a value cannot be handled")
-    event = registry.decode(envelope, stored["value"])
-    with tx.caused_by(envelope):
-        await dispatch(handlers, event, tx)
+    return envelope, registry.decode(envelope, stored["value"])
 
 
 async def _try_again(tx: Transaction, stored: Record, handlers: Handlers) -> Failure | None:
     """Handle a stored message; a failure is undone and told."""
     try:
+        envelope, event = _read_stored(stored)
+    except Invalid as error:
+        return Failure("malformed", error.code, error.detail, 1, tx.now)
+    try:
         async with tx.savepoint():
-            await _handle_stored(tx, stored, handlers)
+            with tx.caused_by(envelope):
+                await dispatch(handlers, event, tx)
     except DomainError as error:
         return Failure("permanent", error.code, error.detail, 1, tx.now)
     except Exception as error:  # in the consumer's place, who would bury a defect as well
