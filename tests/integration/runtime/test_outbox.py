@@ -12,7 +12,7 @@ import pytest
 from shared.contracts.envelope import Envelope
 from shared.contracts.payments import PaymentFailed
 from shared.kernel.errors import Invalid
-from shared.runtime import outbox, postgres
+from shared.runtime import audit, outbox, postgres
 from shared.runtime.connection import Connection
 from shared.runtime.kafka import BusError, Producer
 from shared.runtime.outbox import Relay
@@ -230,6 +230,32 @@ async def test_rows_of_one_key_are_numbered_in_commit_order(database: Database) 
     await second
 
     assert await unsent(database) == ["first", "b1", "a2"]
+
+
+async def test_a_transaction_that_wrote_early_and_one_that_did_not_never_deadlock(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keys come before the audit trail's end, whenever rows are written; so the trail is locked by
+    nobody who waits for a key."""
+
+    async def change() -> None:
+        async with database.transaction() as second:
+            await second.record("changed", "b")
+            await second.publish(event(2))
+
+    async with database.transaction() as first:
+        with monkeypatch.context() as patched:
+            patched.setattr(outbox, "BATCH", 1)
+            await first.publish(event(1))  # written at once, as a large transaction does
+        await first.record("changed", "a")
+        changing = asyncio.create_task(change())
+        async with database.read() as reader, asyncio.timeout(10):
+            while not await reader.fetchval(WAITING):
+                await asyncio.sleep(0.002)
+    await changing
+
+    async with database.snapshot() as reader:
+        assert (await audit.verify(reader)).links == 2
 
 
 async def test_an_event_the_broker_would_refuse_is_refused_here(

@@ -96,7 +96,9 @@ def row_of(topic: str, envelope: Envelope, value: bytes) -> Row:
 async def append(connection: Connection, rows: Sequence[Row]) -> None:
     """Add messages in the caller's transaction, in this order, with one statement.
 
-    Keys are locked in one order everywhere, so two transactions cannot wait for each other.
+    Keys are locked in one order, so transactions that write once cannot wait for each other. Of
+    two large ones that write several times and meet at two keys, Postgres ends one; its message or
+    job is tried again.
     """
     await connection.execute(
         APPEND,

@@ -191,9 +191,15 @@ class Transaction(Reader):
         self.commit.jobs.add(job)
 
     async def finish(self) -> None:
-        """Write what was collected; called by `Database.transaction` right before commit."""
+        """Write what was collected; called by `Database.transaction` right before commit.
+
+        Locks are taken in this order everywhere: keys of events, the end of the audit trail, keys
+        of audit records. Who holds the trail waits for nobody who wants it, and only those who add
+        to the trail lock keys of audit records.
+        """
         entries, self._audit = self._audit, []
         if entries:
+            await self._write_outbox()
             links = await audit.append(self._connection, entries, service=self.service)
             for entry, link in zip(entries, links, strict=True):
                 id = derived_id("audit", self.service, link.hash)
