@@ -205,9 +205,52 @@ def test_yen_have_no_decimals() -> None:
     assert [x["amount"] for x in found] == ["15375", "-5125", "6833"]
 
 
+def test_older_examples_round_the_line_to_the_nearest() -> None:
+    """32 × 2.5415 = 81.328: truncated 81.32, printed by the provider as 81.33."""
+    found = lines(bought(qty=32), unit_price="2.5415")
+
+    assert found[0]["amounts"] == {
+        "unit": "81.28", "line": "81.32", "month_fraction": "81.28", "half_up": "81.33",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("title", ["Red Hat Enterprise Linux", "RHEL 9", "SLES for SAP", "SUSE"])
+def test_linux_plans_cannot_be_cancelled(title: str) -> None:
+    """Whatever the day."""
+    found = lines(bought(), event("cancel", "2025-06-01T13:00:00Z"), sku_title=title)
+
+    assert found[-1]["charge_type"] == "REJECTED"
+
+
+def test_the_telecom_part_of_a_price_follows_a_new_one_in_proportion() -> None:
+    """12.00 of 57.00; the renewal at 60.00 has 12.63, and both lines sum to the price."""
+    found = lines(
+        bought(qty=1, telecom_unit_price="12.00"),
+        event("renew", "2025-07-01T00:00:00Z", to_unit_price="60.00"),
+        term="P1M", unit_price="57.00",
+    )  # fmt: skip
+
+    assert [x["amount"] for x in found] == ["45.00", "12.00", "47.37", "12.63"]
+
+
+def test_what_a_partial_upgrade_made_is_not_renewed_twice() -> None:
+    """An event that names a subscription renews that one; the other has an event of its own."""
+    found = lines(
+        bought(qty=2),
+        event("upgrade", "2025-06-16", qty=1, to_sku="E5", to_unit_price="60.00"),
+        event("renew", "2025-07-01T00:00:00Z", subscription="S1"),
+        event("renew", "2025-07-01T00:00:00Z", subscription="S2"),
+        term="P1M",
+    )
+
+    assert [x["subscription"] for x in found if x["charge_type"] == "renew"] == ["S1", "S2"]
+
+
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
+        ({"pc_to_bc_rates": {"2025-05": {"rate": "1.1", "billing_currency": "EUR"}}}, "no_fx_rate"),
+        ({"events": [bought(telecom_unit_price="999.00")]}, "event_field_invalid"),
         ({"term": "P2Y"}, "case_field_invalid"),
         ({"unit_price": 30.5}, "case_field_invalid"),
         ({"unit_price": "NaN"}, "case_field_invalid"),

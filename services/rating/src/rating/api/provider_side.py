@@ -15,7 +15,7 @@ from shared.runtime.web import Reads
 
 Through = Annotated[date, Query(ge=date(2000, 1, 1), le=date(2100, 1, 1))]
 Mode = Annotated[
-    Literal["provider-rounding/v1", "unit", "line", "month_fraction"],
+    Literal["provider-rounding/v1", "unit", "line", "month_fraction", "half_up"],
     Query(description="which amount is shown; the versioned default goes by charge type"),
 ]
 InCurrency = Annotated[str | None, Query(pattern=r"^[A-Z]{3}$")]

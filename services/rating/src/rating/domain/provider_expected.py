@@ -265,8 +265,8 @@ def shown(line: Line, rounding: Rounding | None) -> dict[str, Any]:
     printed = line.printed()
     if rounding is not None:
         printed["amount"] = printed["amounts"][rounding.value]
-        if line.rounding is not Rounding.NONE:
-            printed["rounding"] = rounding.value
+        agree = len(set(printed["amounts"].values())) == 1
+        printed["rounding"] = (Rounding.NONE if agree else rounding).value
     return printed
 
 

@@ -88,6 +88,7 @@ def _upgraded(source: Subscription, event: Event) -> Subscription:
         promotion=None,
         trial=False,
         scheduled={},
+        telecom=event.part("to_telecom_unit_price", price),
     )
 
 
@@ -203,6 +204,18 @@ def trial_end(history: History, event: Event) -> None:
     _begin_term(history, paid, event, Term(start, _term(event, length), plan))
 
 
+def extend_trial(history: History, event: Event) -> None:
+    """Another month for nothing."""
+    trial = history.of(event)
+    if not trial.trial or trial.status != "active":
+        history.refuse(event, No(None, "only a running trial can be extended"))
+        return
+    longer = replace(trial, term=replace(trial.term, start=trial.term.end + DAY))
+    cycle = next(longer.term.cycles())
+    history.charge(longer, "extendTerm", event, Span.whole(cycle))
+    history.keep(replace(longer, charged_until=cycle.end))
+
+
 def change_term(history: History, event: Event) -> None:
     """R-TERM: a longer one at once, the old cycle's rest back; never a shorter one."""
     subscription = advance(history, history.of(event), event.day, event)
@@ -210,7 +223,7 @@ def change_term(history: History, event: Event) -> None:
     no = (
         No(TRIAL_TERM_FIXED)
         if subscription.trial
-        else unchangeable(subscription) or term_not_longer(subscription.term.length, wanted)
+        else unchangeable(subscription) or _too_short(subscription, wanted)
     )
     plan = event.text("to_billing_plan") or subscription.term.plan
     if no is None and PLAN_MONTHS.get(plan, 99) > TERM_MONTHS[wanted]:
@@ -230,6 +243,11 @@ def change_term(history: History, event: Event) -> None:
         subscription, price=price, list_price=price, promotion=None, extended=False, scheduled={}
     )
     _begin_term(history, longer, event, Term(event.day, wanted, plan))
+
+
+def _too_short(subscription: Subscription, wanted: str) -> No | None:
+    """An extended service term is no commitment: any term may follow it (R-EST)."""
+    return None if subscription.extended else term_not_longer(subscription.term.length, wanted)
 
 
 def _begin_term(
@@ -256,7 +274,8 @@ def change_billing_plan(history: History, event: Event) -> None:
         history.refuse(event, no)
         return
     event.needed_number("to_unit_price")
-    asked = replace(subscription, next_plan=event)
+    # Like any change in the middle of a term it drops what was scheduled (R-SCHED-DROP).
+    asked = replace(subscription, next_plan=event, scheduled={})
     history.keep(asked)
     if subscription.charged_until + DAY == event.day:
         changed_plan(history, asked, event)

@@ -90,6 +90,9 @@ class Term:
         yield from (found for n in back if (found := add_months(after, -n * months)) > self.start)
 
     def _full_days(self, start: date) -> int:
+        if self.chosen_end is not None and PLAN_MONTHS[self.plan] == 1:
+            # What is cut has no anchor of its own: the month that it begins in (R-DAYS).
+            return days_in_month(start.year, start.month)
         months = min(PLAN_MONTHS[self.plan], TERM_MONTHS[self.length])
         return (_step(start, months, self._keeps_month_end and _from_end(start) < 2) - start).days
 

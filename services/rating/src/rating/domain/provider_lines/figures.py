@@ -23,7 +23,11 @@ class Rounding(StrEnum):
     UNIT = "unit"  # to the unit price (and rate), then × quantity: the documented formula
     LINE = "line"  # to the product: what the examples of seat changes show
     MONTH_FRACTION = "month_fraction"  # to a unit price of whole months: changes of billing plan
+    HALF_UP = "half_up"  # to the product, to the nearest: what older examples show
     NONE = "none"  # all of them agree
+
+
+PRINTED = (Rounding.UNIT, Rounding.LINE, Rounding.MONTH_FRACTION, Rounding.HALF_UP)
 
 
 DOCUMENTED_VERSION = "provider-rounding/v1"
@@ -57,41 +61,38 @@ class Figure:
 
     @property
     def unit(self) -> Fraction:
-        """EffectiveUnitPrice, unrounded, never negative (R-EUP)."""
-        return Fraction(self.price) * (1 - Fraction(self.discount)) * self.share
+        """EffectiveUnitPrice, unrounded, never negative: by days (R-EUP), or by whole months where
+        the plan changes (R-PLAN)."""
+        share = self.share if self.month_share is None else self.month_share
+        return Fraction(self.price) * (1 - Fraction(self.discount)) * share
 
     @property
     def amounts(self) -> dict[Rounding, Decimal]:
-        """Under every documented mode; where no whole months are counted, as by the unit."""
-        months = self.unit
-        if self.month_share is not None:
-            months = Fraction(self.price) * (1 - Fraction(self.discount)) * self.month_share
+        """Under every documented mode."""
+        by_unit = EXACT.multiply(self._rounded(self.unit * self._rate), self.quantity) + 0
+        line = self.unit * Fraction(self.quantity) * self._rate
         return {
-            Rounding.UNIT: self._by_unit(self.unit),
-            Rounding.LINE: self._truncated(self.unit * Fraction(self.quantity) * self._rate),
-            Rounding.MONTH_FRACTION: self._by_unit(months),
+            Rounding.UNIT: by_unit,
+            Rounding.LINE: self._rounded(line),
+            Rounding.MONTH_FRACTION: by_unit,
+            Rounding.HALF_UP: self._rounded(line, KernelRounding.HALF_AWAY),
         }
 
     def printed_unit(self, mode: Rounding) -> Decimal:
         """As the file shows it: signed like the line, truncated where the mode truncates it."""
-        places, unit = PRICE_PLACES, self.unit
-        if mode is Rounding.MONTH_FRACTION and self.month_share is not None:
-            unit = Fraction(self.price) * (1 - Fraction(self.discount)) * self.month_share
+        places = PRICE_PLACES
         if mode in {Rounding.UNIT, Rounding.MONTH_FRACTION}:
             places = exponent(self.currency)
-        shown = _plain(round_to(unit, places, KernelRounding.DOWN), exponent(self.currency))
+        shown = _plain(round_to(self.unit, places, KernelRounding.DOWN), exponent(self.currency))
         return -shown if self.quantity < 0 and shown else shown
-
-    def _by_unit(self, unit: Fraction) -> Decimal:
-        return EXACT.multiply(self._truncated(unit * self._rate), self.quantity) + 0
 
     @property
     def _rate(self) -> Fraction:
         return Fraction(self.rate.rate) if self.rate else Fraction(1)
 
-    def _truncated(self, value: Fraction) -> Decimal:
+    def _rounded(self, value: Fraction, how: KernelRounding = KernelRounding.DOWN) -> Decimal:
         currency = self.rate.billing_currency if self.rate else self.currency
-        return round_to(value, exponent(currency), KernelRounding.DOWN)
+        return round_to(value, exponent(currency), how)
 
 
 def _plain(value: Decimal, places: int) -> Decimal:

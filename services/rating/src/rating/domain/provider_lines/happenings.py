@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date, timedelta
 
-from rating.domain.provider_lines import conversions, moves, purchases
+from rating.domain.provider_lines import cancelling, conversions, moves, purchases
+from rating.domain.provider_lines.cycles import PLAN_MONTHS, TERM_MONTHS
 from rating.domain.provider_lines.history import (
     BILLED,
     History,
@@ -16,7 +17,7 @@ from rating.domain.provider_lines.history import (
     is_billed,
     renewed,
 )
-from rating.domain.provider_lines.lines import Any_, Outcome, Span
+from rating.domain.provider_lines.lines import Outcome, Span
 from rating.domain.provider_lines.reading import Case, Event
 from rating.domain.provider_lines.renewals import (
     CANCEL,
@@ -28,16 +29,14 @@ from rating.domain.provider_lines.renewals import (
 )
 from rating.domain.provider_lines.subscriptions import Family, Subscription
 from rating.domain.provider_lines.windows import (
-    CANCEL_CLOSED,
-    FULL_REFUND,
-    MARKETPLACE,
-    PERPETUAL_DAYS,
+    OUT_OF_RANGE,
+    PLAN_TOO_LONG,
+    SEATS_FIXED,
     SUSPENDED,
     Batch,
     No,
     end_not_allowed,
     month_not_alignable,
-    no_longer_cancellable,
     no_longer_removable,
     without,
 )
@@ -87,13 +86,21 @@ def remove_seats(history: History, event: Event) -> None:
     subscription = advance(history, history.of(event), event.day, event)
     seats = event.seats()
     no = conversions.unchangeable(subscription)
-    if no is None and not subscription.extended and not history.case.happened:
-        no = no_longer_removable(subscription.batches, seats, event.at)
+    if no is None and not history.case.happened:
+        no = _not_removable(subscription, seats, event)
     if no:
         history.refuse(event, no)
         return
     left = without(subscription.batches, seats, event.at)
     _recount(history, subscription, event, "removeQuantity", subscription.quantity - seats, left)
+
+
+def _not_removable(subscription: Subscription, seats: int, event: Event) -> No | None:
+    if subscription.family is Family.SOFTWARE:
+        return No(SEATS_FIXED, "seats of software subscriptions are not reduced")
+    if subscription.extended:
+        return No(OUT_OF_RANGE) if seats >= subscription.quantity else None
+    return no_longer_removable(subscription.batches, seats, event.at)
 
 
 def _recount(
@@ -124,73 +131,6 @@ def _over_promotion(subscription: Subscription, seats: int) -> No | None:
         None,
         "discount applied and the desired quantity is not within the allowed minimum and maximum",
     )
-
-
-def cancel(history: History, event: Event) -> None:
-    """R-WIN, by the family's window."""
-    subscription = advance(history, history.of(event), event.day, event)
-    if subscription.status == "suspended":
-        history.refuse(event, No(SUSPENDED))
-    elif subscription.status != "active":
-        history.refuse(event, No(None, f"the subscription is {subscription.status}"))
-    elif subscription.family is Family.PERPETUAL:
-        _cancel_perpetual(history, subscription, event)
-    elif subscription.family is Family.MARKETPLACE:
-        _cancel_marketplace(history, subscription, event)
-    else:
-        _cancel_licence(history, subscription, event)
-
-
-def _cancel_licence(history: History, subscription: Subscription, event: Event) -> None:
-    no = no_longer_cancellable(subscription.committed_at, event.at)
-    if no and not subscription.extended and not history.case.happened:
-        history.refuse(event, no)
-        return
-    in_full = event.at - subscription.committed_at <= FULL_REFUND and not subscription.extended
-    # What was charged by days comes back by days: never more than was paid.
-    in_full = in_full and not history.is_changed_within(subscription)
-    start = subscription.cycle.start if in_full else event.day
-    kind = "cancelImmediate"
-    history.charge(
-        subscription,
-        kind,
-        event,
-        Span.rest(subscription.cycle, start),
-        quantity=-subscription.quantity,
-    )
-    history.stand(event, event.day, "deleted")
-    history.keep(replace(subscription, status="deleted", quantity=0))
-
-
-def _cancel_marketplace(history: History, subscription: Subscription, event: Event) -> None:
-    """The whole amount in the window; later, the end of the term is all that can be asked for."""
-    within = event.at - subscription.committed_at <= MARKETPLACE[subscription.term.length]
-    if not within and not subscription.trial:
-        history.stand(event, event.day, "active", auto_renew=False)
-        history.keep(replace(subscription, auto_renew=False, at_term_end=CANCEL))
-        return
-    start, quantity = subscription.cycle.start, -subscription.quantity
-    if subscription.trial:
-        history.charge(
-            subscription, "Cancel", event, Span.rest(subscription.cycle, start), quantity=quantity
-        )
-    elif subscription.term.length == "P1M" and event.day == subscription.term.start:
-        purchases.only_one_day(history, subscription, event)
-    else:
-        history.charge(
-            subscription, Any_, event, Span.rest(subscription.cycle, start), quantity=quantity
-        )
-    history.keep(replace(subscription, status="deleted", quantity=0))
-
-
-def _cancel_perpetual(history: History, subscription: Subscription, event: Event) -> None:
-    if (event.day - subscription.term.start).days > PERPETUAL_DAYS:
-        history.refuse(event, No(CANCEL_CLOSED))
-        return
-    purchases.charge_for_good(
-        history, subscription, event, kind=Any_, quantity=-subscription.quantity
-    )
-    history.keep(replace(subscription, status="deleted", quantity=0))
 
 
 def cycle(history: History, event: Event) -> None:
@@ -228,6 +168,16 @@ def renew(history: History, event: Event) -> None:
     completed = event.instant("completed_at")
     ordered = completed.date() if completed else event.day
     renewed(history, subscription, event, order_date=ordered)
+    if event.subscription is None:
+        _renew_with_it(history, subscription, event)
+
+
+def _renew_with_it(history: History, leader: Subscription, event: Event) -> None:
+    """What came from it by a partial upgrade ends on the same day: it renews too, as it is."""
+    told = {name: event.fields[name] for name in ("completed_at",) if name in event.fields}
+    for one in tuple(history.subscriptions.values()):
+        if one.name != leader.name and one.term.end == leader.term.end:
+            advance(history, one, event.day, replace(event, fields=told))
 
 
 def schedule_change(history: History, event: Event) -> None:
@@ -249,10 +199,13 @@ def _not_schedulable(subscription: Subscription, event: Event) -> No | None:
         return No(SUSPENDED)
     if subscription.status != "active" or not subscription.auto_renew:
         return No(None, "a change at renewal needs an active subscription with auto-renew on")
+    length = event.text("to_term") or subscription.term.length
+    plan = event.text("to_billing_plan") or subscription.term.plan
+    if PLAN_MONTHS[plan] > TERM_MONTHS[length]:
+        return No(PLAN_TOO_LONG)
     end = event.day_of("custom_term_end_date")
     if end is None:
         return None
-    length = event.text("to_term") or subscription.term.length
     following = replace(
         subscription.term, start=subscription.term.end + DAY, length=length, chosen_end=None
     )
@@ -350,7 +303,7 @@ HANDLERS: Mapping[str, Handler] = {
     "est_start": purchases.est_start,
     "add_seats": add_seats,
     "remove_seats": remove_seats,
-    "cancel": cancel,
+    "cancel": cancelling.cancel,
     "cycle": cycle,
     "renew": renew,
     "schedule_change": schedule_change,
@@ -365,6 +318,7 @@ HANDLERS: Mapping[str, Handler] = {
     "change_billing_plan": conversions.change_billing_plan,
     "convert_trial": conversions.convert_trial,
     "trial_end": conversions.trial_end,
+    "extend_trial": conversions.extend_trial,
     "convert": conversions.convert,
     "moved_out": moves.moved_out,
     "moved_in": moves.moved_in,

@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Any
 
 from rating.domain.provider_lines.cycles import PLAN_MONTHS, Term
-from rating.domain.provider_lines.figures import Figure
+from rating.domain.provider_lines.figures import Figure, Rate
 from rating.domain.provider_lines.lines import Any_, Line, Outcome, Refusal, Span, Standing
 from rating.domain.provider_lines.reading import Case, Event
 from rating.domain.provider_lines.renewals import next_term
@@ -82,24 +82,42 @@ class History:
         order_date: date | None = None,
         extras: Sequence[tuple[str, Any]] = (),
     ) -> None:
-        """A line at the subscription's price; refunds have negative quantities."""
+        """A line at the subscription's price; refunds have negative quantities. Products with
+        telephony make two, of which the second is its telecom part.
+
+        Raises:
+            Invalid: `no_fx_rate`.
+        """
         ordered = order_date or event.day
-        figure = Figure(
-            price=subscription.price,
-            discount=subscription.discount,
-            share=span.share,
-            quantity=Decimal(subscription.quantity if quantity is None else quantity),
-            currency=self.case.currency,
-            rate=self.case.rates.get(f"{ordered:%Y-%m}") or event.rate(),
-            month_share=Fraction(*span.months) if span.months else None,
-        )
         title = [("sku_title", subscription.title)] if subscription.title else []
         qualifiers = list(subscription.qualifiers)
         marked = [("product_qualifiers", qualifiers)] if qualifiers else []
-        told = (*title, *marked, *extras)
-        self.outcomes.append(
-            Line(kind, subscription.name, ordered, span, figure, event.index, told)
-        )
+        telecom = subscription.telecom_price(self.case.currency)
+        parts: list[tuple[Decimal, tuple[tuple[str, Any], ...]]] = [(subscription.price, ())]
+        if telecom is not None:
+            parts = [(subscription.price - telecom, ()), (telecom, (("telecom", True),))]
+        for price, mark in parts:
+            figure = Figure(
+                price=price,
+                discount=subscription.discount,
+                share=span.share,
+                quantity=Decimal(subscription.quantity if quantity is None else quantity),
+                currency=self.case.currency,
+                rate=self._rate(event, ordered),
+                month_share=Fraction(*span.months) if span.months else None,
+            )
+            told = (*title, *marked, *extras, *mark)
+            self.outcomes.append(
+                Line(kind, subscription.name, ordered, span, figure, event.index, told)
+            )
+
+    def _rate(self, event: Event, ordered: date) -> Rate | None:
+        """Of the month of the charge (R-FX); where there are rates, none may be missing."""
+        month = f"{ordered:%Y-%m}"
+        rate = self.case.rates.get(month) or event.rate()
+        if rate is None and self.case.rates:
+            raise Invalid("no_fx_rate", f"pc_to_bc_rates has no rate of {month}")
+        return rate
 
 
 def advance(

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from rating.domain.provider_lines.cycles import Cycle
-from rating.domain.provider_lines.figures import DOCUMENTED, Figure, Rounding
+from rating.domain.provider_lines.figures import DOCUMENTED, PRINTED, Figure, Rounding
 from shared.kernel.money import exponent
 
 Any_ = "ANY"  # the charge type is not documented; the amount is
@@ -102,11 +102,10 @@ class Line:
         shown["invoice_month"] = f"{self.order_date:%Y-%m}"
         if self.span.months is not None:
             shown["months_used"], shown["months_in_period"] = self.span.months
-        by_mode = (Rounding.UNIT, Rounding.LINE, Rounding.MONTH_FRACTION)
         return {
             **shown,
             **dict(self.extras),
-            "amounts": {mode.value: f"{amounts[mode]:f}" for mode in by_mode},
+            "amounts": {mode.value: f"{amounts[mode]:f}" for mode in PRINTED},
         }
 
     @property

@@ -18,10 +18,17 @@ from rating.domain.provider_lines.subscriptions import (
     family_of,
     needs_a_base,
 )
-from rating.domain.provider_lines.windows import END_NOT_ALLOWED, Batch, No, end_not_allowed
+from rating.domain.provider_lines.windows import (
+    ADD_ON_WITHOUT_BASE,
+    END_NOT_ALLOWED,
+    Batch,
+    No,
+    end_not_allowed,
+)
 from shared.kernel.errors import Invalid
 from shared.kernel.periods import add_months
 
+NO_CHOSEN_END = "software is not aligned with other subscriptions"
 _ENDING = re.compile(r"\b(\d{4}-\d{2}-\d{2})\b")
 
 
@@ -29,18 +36,28 @@ def purchase(history: History, event: Event) -> None:
     case = history.case
     bought = _bought(history, event)
     if bought.family is Family.PERPETUAL:
-        charge_for_good(history, bought, event, kind="new", quantity=bought.quantity)
-        history.keep(bought)
+        _for_good(history, bought, event)
         return
     # Whatever follows it, a trial is a month (R-TRIAL).
     length, plan = ("P1M", "monthly") if bought.trial else (case.term, case.plan)
     bought = replace(bought, term=first_term(event.day, length, plan))
-    if not case.happened and (no := _not_sold(bought, event)):
+    no = (
+        None if case.happened else _without_base(history, bought, event) or _not_sold(bought, event)
+    )
+    if no:
         history.refuse(event, no)
         return
     chosen = event.day_of("custom_term_end_date")
     term = replace(bought.term, chosen_end=chosen)
     _begin(history, replace(bought, term=term), event, "new")
+
+
+def _for_good(history: History, bought: Subscription, event: Event) -> None:
+    if event.day_of("custom_term_end_date") is not None:
+        history.refuse(event, No(END_NOT_ALLOWED, NO_CHOSEN_END))
+        return
+    charge_for_good(history, bought, event, kind="new", quantity=bought.quantity)
+    history.keep(bought)
 
 
 def migrate(history: History, event: Event) -> None:
@@ -99,6 +116,7 @@ def _bought(history: History, event: Event) -> Subscription:
         promotion=None if trial else _promotion(event),
         trial=trial,
         add_on=needs_a_base(case.title) or event.flag("add_on") is True,
+        telecom=event.part("telecom_unit_price", _price(case, event)),
     )
 
 
@@ -123,6 +141,16 @@ def _promotion(event: Event) -> Promotion | None:
     return Promotion(percent, event.day_of("promotion_end"), event.quantity("promotion_max_seats"))
 
 
+def _without_base(history: History, bought: Subscription, event: Event) -> No | None:
+    """An add-on's base: checked where the event says which one it has (`base`; null: none)."""
+    if not bought.add_on or "base" not in event.fields:
+        return None
+    base = history.subscriptions.get(event.text("base") or "")
+    if base is not None and base.status == "active" and not base.add_on:
+        return None
+    return No(ADD_ON_WITHOUT_BASE, "an add-on needs an active subscription of its base")
+
+
 def _not_sold(bought: Subscription, event: Event) -> No | None:
     if bought.promotion is not None and not bought.promotion.holds_for(bought.quantity):
         return No(
@@ -135,6 +163,8 @@ def _not_sold(bought: Subscription, event: Event) -> No | None:
         return None
     if bought.trial:
         return No(END_NOT_ALLOWED, "a trial has its own end")
+    if bought.family is Family.SOFTWARE:
+        return No(END_NOT_ALLOWED, NO_CHOSEN_END)
     return end_not_allowed(bought.term, end, event.days_of("existing_end_dates"))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from typing import Any
 
 from rating.domain.provider_lines.cycles import PLAN_MONTHS, TERM_MONTHS
@@ -24,11 +25,15 @@ EVENTS = frozenset(
         "purchase", "add_seats", "remove_seats", "cancel", "renew", "cycle", "upgrade",
         "change_billing_plan", "change_term", "schedule_change", "schedule_action",
         "set_auto_renew", "end_of_term", "price_list_change", "suspend", "resume", "convert_trial",
-        "convert", "trial_end", "migrate", "est_start", "moved_out", "moved_in", "transferred_out",
+        "convert", "trial_end", "extend_trial", "migrate", "est_start", "moved_out", "moved_in",
+        "transferred_out",
     }
 )  # fmt: skip
 _QUANTITIES = ("qty", "to_existing_qty", "promotion_max_seats")
-_PRICES = ("unit_price", "to_unit_price", "monthly_term_unit_price", "est_unit_price")
+_PRICES = (
+    "unit_price", "to_unit_price", "monthly_term_unit_price", "est_unit_price",
+    "telecom_unit_price", "to_telecom_unit_price",
+)  # fmt: skip
 _DAYS = ("custom_term_end_date", "promotion_end", "to_cycle_start", "to_term_end", "term_start")
 _INSTANTS = ("completed_at", "to_purchased_at")
 MAX_DIGITS = 28
@@ -137,6 +142,19 @@ class Event:
         share = self.number("promotion_percent")
         if share is not None and not 0 <= share <= 1:
             raise self.fault("promotion_percent", "is no share of 1")
+
+    def part(self, name: str, price: Decimal) -> Fraction | None:
+        """Which part of a price another price is.
+
+        Raises:
+            Invalid: `event_field_invalid` for more than all of it.
+        """
+        found = self.number(name)
+        if found is None:
+            return None
+        if found > price or not price:
+            raise self.fault(name, f"is no part of {price}")
+        return Fraction(found) / Fraction(price)
 
     def rate(self) -> Rate | None:
         """An exchange rate told with the event."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
+from fractions import Fraction
 
 from rating.domain.provider_lines.cycles import PLAN_MONTHS, Term
 from rating.domain.provider_lines.reading import Event
@@ -53,7 +54,14 @@ def next_term(subscription: Subscription, event: Event) -> Subscription:
         promotion=promotion,
         trial=False,
         scheduled={},
+        telecom=_telecom(subscription, event, price),
     )
+
+
+def _telecom(subscription: Subscription, event: Event, price: Decimal) -> Fraction | None:
+    """As it was, unless the renewal tells another split."""
+    told = event.part("to_telecom_unit_price", price) if event.type == "renew" else None
+    return told or subscription.telecom
 
 
 def _of_renewal(event: Event) -> dict[str, object]:

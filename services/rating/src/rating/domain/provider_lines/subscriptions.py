@@ -8,14 +8,18 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
 from typing import Any
 
 from rating.domain.provider_lines.cycles import Cycle, Term
 from rating.domain.provider_lines.reading import Event
 from rating.domain.provider_lines.windows import Batch
+from shared.kernel.money import Rounding, exponent, round_to
 
 # Products that need another one; the file says so beside them.
 _MARKETPLACE = re.compile(r"\b(isv|saas|marketplace)\b")
+_SOFTWARE = re.compile(r"\b(software subscription|subscription software)\b")
+_LINUX = re.compile(r"\b(red ?hat|rhel|suse|sles)\b")
 _ADD_ONS = ("phone system", "audio conferencing", "calling plan", "add-on", "addon")
 
 
@@ -25,6 +29,7 @@ class Family(StrEnum):
     LICENCE = "licence"
     MARKETPLACE = "marketplace"  # software of others, sold as a service
     PERPETUAL = "perpetual"
+    SOFTWARE = "software"  # subscriptions to server software and the like
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +70,17 @@ class Subscription:
     at_term_end: str | None = None  # Cancel, RenewToExtendedServiceTerm …
     scheduled: Mapping[str, Any] = field(default_factory=dict)  # for the renewal (R-SCHED)
     next_plan: Event | None = None  # asked for, begins with the next cycle (R-PLAN)
+    telecom: Fraction | None = None  # the part of the price that is a line of its own
 
     @property
     def discount(self) -> Decimal:
         return self.promotion.percent if self.promotion else Decimal(0)
+
+    def telecom_price(self, currency: str) -> Decimal | None:
+        """Its telecom part; no rule tells how a new price is split, so in the same proportion."""
+        if self.telecom is None:
+            return None
+        return round_to(Fraction(self.price) * self.telecom, exponent(currency), Rounding.HALF_AWAY)
 
     @property
     def cycle(self) -> Cycle:
@@ -77,7 +89,7 @@ class Subscription:
 
     @property
     def qualifiers(self) -> tuple[str, ...]:
-        if self.family is not Family.LICENCE:
+        if self.family not in {Family.LICENCE, Family.SOFTWARE}:
             return ()
         return (("AddOn",) if self.add_on else ()) + (("Trial",) if self.trial else ())
 
@@ -89,7 +101,14 @@ def family_of(term: str, title: str | None) -> Family:
         return Family.PERPETUAL
     if _MARKETPLACE.search(words):
         return Family.MARKETPLACE
+    if _SOFTWARE.search(words) or is_linux(title):
+        return Family.SOFTWARE
     return Family.LICENCE
+
+
+def is_linux(title: str | None) -> bool:
+    """RedHat and SUSE plans cannot be cancelled."""
+    return _LINUX.search((title or "").casefold()) is not None
 
 
 def needs_a_base(title: str | None) -> bool:
