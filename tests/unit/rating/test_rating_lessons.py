@@ -101,6 +101,27 @@ def test_local_date_decides() -> None:
 
 
 @pytest.mark.parametrize(
+    ("convention", "at", "sold", "cost"),
+    [
+        ("days/v1", "2026-04-30T18:00:00", (1, 30), "1.00"),
+        (LOS_ANGELES, "2026-05-01T00:30:00", (1, 30), "0.00"),  # in UTC it is May
+        (LOS_ANGELES, "2026-04-21T03:00:00", (11, 30), "10.00"),  # the 20th there, the 21st here
+        ("days/v1;zone=Asia/Tokyo", "2026-04-20T18:00:00", (10, 30), "11.00"),  # the 21st there
+        ("days-of-30/v1", "2026-03-31T10:00:00", (0, 30), "0.96"),  # a 31st costs
+        ("seconds/v1", "2026-04-16T12:00:00", (1_252_800, 2_592_000), "15.00"),
+    ],
+)  # fmt: skip
+def test_cost_is_counted_in_utc_days(
+    convention: str, at: str, sold: tuple[int, int], cost: str
+) -> None:
+    """What a seat at 30.00 is sold for is the contract's convention; what it costs is not."""
+    found = rated(had(5), moved("m", (5, 6), at), convention=convention)
+
+    assert shares(found) == [sold]
+    assert [charge.cost for charge in prorations(found)] == [Decimal(cost)]
+
+
+@pytest.mark.parametrize(
     ("at", "prorated"),
     [
         ("2026-04-30T23:59:59.999999", [(1, 30)]),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
@@ -42,7 +42,7 @@ from rating.domain.promotions import (
     reduction_id,
     select,
 )
-from rating.domain.proration import Part, rest_of_cycle, whole_cycle
+from rating.domain.proration import Part, provider_share, rest_of_cycle, whole_cycle
 from rating.domain.timeline import State, Step, Timeline
 from shared.contracts.envelope import PeriodField
 from shared.contracts.ingest import ChangeKind, LicenceProduct
@@ -228,7 +228,8 @@ def _proration(terms: Terms, step: Step, leg: Leg) -> ChargeRated | None:
     part = rest_of_cycle(cycle, step.day, terms.convention, since=since)
     if part is None:
         return None
-    figure = _Figure(_proration_id(terms, step, leg.name), leg.delta, leg.price, part, step.day)
+    identity = _proration_id(terms, step, leg.name)
+    figure = _Figure(identity, leg.delta, leg.price, part, step.day, since)
     why = {"": "", "from": ", the old price until then", "to": ", the new price from then"}
     charge = _charge(
         terms, step.change.subscription_id, state, figure,
@@ -285,6 +286,7 @@ class _Figure:
     price: UnitPrice
     part: Part
     day: date
+    since: datetime | None = None  # of a change
 
     @property
     def exact(self) -> Fraction:
@@ -296,10 +298,10 @@ class _Figure:
 
     @property
     def cost(self) -> Decimal:
-        """The provider counts days, whatever our convention; it truncates the unit price of a part
-        of a cycle, then multiplies by seats."""
+        """The provider counts UTC days, whatever our convention; it truncates the unit price of a
+        part of a cycle, then multiplies by seats."""
         unit = self.price.cost
-        days = self.part.period.share_of(self.part.cycle)
+        days = provider_share(self.part.period, self.part.cycle, self.since)
         if days != 1:
             places = exponent(self.price.cost_currency)
             unit = round_to(Fraction(unit) * days, places, Rounding.DOWN)

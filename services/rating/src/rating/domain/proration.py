@@ -8,7 +8,7 @@ coefficient it was made with.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from fractions import Fraction
 
 from rating.domain.cycles import ChargeCycle
@@ -16,7 +16,7 @@ from shared.contracts.envelope import PeriodField
 from shared.contracts.rating import ProrationBasis
 from shared.kernel.conventions import Convention
 from shared.kernel.errors import Invalid
-from shared.kernel.periods import Period
+from shared.kernel.periods import Period, utc_day
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,14 @@ class Part:
             convention=counted.convention.name,
             reason=counted.reason,
         )
+
+
+def provider_share(period: Period, cycle: Period, since: datetime | None) -> Fraction:
+    """How much of a cycle the provider charges, whatever our convention: whole UTC days, the day of
+    the change with them (R-UTC, R-EUP). `since`: when a change took effect; None for what has no
+    change, which is its whole period."""
+    days = period.days if since is None else (period.end - utc_day(since)).days
+    return Fraction(max(0, min(days, cycle.days)), cycle.days)
 
 
 def whole_cycle(cycle: ChargeCycle, convention: Convention) -> Part:

@@ -14,6 +14,7 @@ from typing import Any
 
 from rating.domain import revisions
 from rating.domain.allocations import SOURCE_PREFIX, Allocation
+from rating.domain.proration import provider_share
 from rating.domain.usage_charges import PRODUCT_PREFIX, Bin, UsageSum, exact_sale, meter_costs
 from rating.handlers.choices import price_choice
 from rating.handlers.figures import licence_arithmetic, licence_exact, plain, then_rounded
@@ -325,9 +326,9 @@ def _cost_arithmetic(charge: ChargeRated) -> str | None:
     text = f"{plain(unit)}"
     if charge.proration is not None:
         cycle, part = charge.proration.cycle.period(), charge.service_period.period()
-        exact = Fraction(unit) * part.days / cycle.days
-        unit = round_to(exact, places, Rounding.DOWN)
-        text = f"({text} × {part.days}/{cycle.days}, cut to {unit:f})"
+        share = provider_share(part, cycle, charge.effective_at)
+        unit = round_to(Fraction(unit) * share, places, Rounding.DOWN)
+        text = f"({text} × {share * cycle.days}/{cycle.days}, cut to {unit:f})"
     if EXACT.multiply(charge.quantity, unit) != charge.cost:
         return None
     return f"{plain(charge.quantity)} × {text} = {charge.cost:f} {charge.cost_currency}"
