@@ -159,6 +159,8 @@ CREATE INDEX intent_waiting ON psa_connector.intent USING btree (state_since, id
 
 CREATE INDEX source_contract ON psa_connector.source USING btree (contract_id, seq) WHERE (state = ANY (ARRAY['waiting'::text, 'blocked'::text]));
 
+CREATE INDEX source_number ON psa_connector.source USING btree (((body ->> 'number'::text))) WHERE (kind = 'invoice'::text);
+
 CREATE INDEX source_open ON psa_connector.source USING btree (seq) WHERE (state = ANY (ARRAY['waiting'::text, 'blocked'::text]));
 
 CREATE INDEX target_leased ON psa_connector.target USING btree (connection_id, lease_until);

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from stack.psa import mappings
+from stack.psa import mappings, preview
 
 app = typer.Typer(help="What goes to the PSAs, and where.", no_args_is_help=True)
 app.add_typer(mappings.app, name="mappings")
+app.command()(preview.preview)

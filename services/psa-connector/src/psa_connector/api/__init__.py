@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter
 
-from psa_connector.api import connections, intents, mapping_sheets, mappings
+from psa_connector.api import connections, intents, mapping_sheets, mappings, previews
 from psa_connector.clients.vendors import Clients
 from shared.runtime.postgres import Database
 from shared.runtime.sealing import Sealer
@@ -21,4 +21,5 @@ def router(
     mapping_sheets.add_routes(routes, database, clients)
     mappings.add_routes(routes, database)
     intents.add_routes(routes, database)
+    previews.add_routes(routes, database, clients)
     return routes

@@ -30,7 +30,7 @@ from shared.contracts.envelope import Envelope
 from shared.contracts.invoicing import InvoiceFinalised
 from shared.contracts.psa_connector import DeliveryRefused
 from shared.kernel.ids import derived_id
-from shared.runtime.postgres import Transaction
+from shared.runtime.postgres import Reader, Transaction
 
 SEND = "send_intents"
 PLAN = "plan_sources"
@@ -57,11 +57,7 @@ async def _receive(tx: Transaction, fact: Fact, cause: Envelope) -> None:
 
 async def plan_source(tx: Transaction, source: Source, *, again: bool = False) -> None:
     """Turn a fact into intents. `again`: it was planned before; nothing that started moves."""
-    started = await intents.started_place(tx, source) if again else None
-    mapping, connection = await mappings.contract_and_connection(tx, source.contract_id)
-    place = started or place_of(source.contract_id, mapping)
-    if started is not None:
-        connection = await connections.get(tx, started.connection_id)
+    place, connection = await whereabouts(tx, source, again=again)
     match place:
         case Block():
             await _wait(tx, source, place)
@@ -72,6 +68,30 @@ async def plan_source(tx: Transaction, source: Source, *, again: bool = False) -
                 raise RuntimeError(f"{place.connection_id} is gone; connections are kept")
             planned = await _plan(tx, source, place, connection)
             await _put(tx, source, place, planned, again=again)
+
+
+async def whereabouts(
+    reader: Reader, source: Source, *, again: bool
+) -> tuple[Place | Nowhere | Block, Connection | None]:
+    """Where a fact goes: where its delivery has begun, else where its contract is mapped."""
+    started = await intents.started_place(reader, source) if again else None
+    if started is not None:
+        return started, await connections.get(reader, started.connection_id)
+    mapping, connection = await mappings.contract_and_connection(reader, source.contract_id)
+    return place_of(source.contract_id, mapping), connection
+
+
+async def drafted(
+    reader: Reader, source: Source, place: Place, connection: Connection
+) -> tuple[Planned, ...]:
+    """The plan of a fact with today's mappings; nothing is kept."""
+    rules = PlanRules(kinds_of(connection.vendor), connection.addition_rules)
+    still_open = []
+    if _takes_lines(rules, source):
+        still_open = await intents.open_additions(reader, source, place.connection_id)
+    keys = wanted_product_keys(source.fact)
+    mapped = await mappings.products(reader, place.connection_id, keys)
+    return plan(source.fact, place, rules=rules, mapped=mapped, still_open=still_open)
 
 
 async def _put(
@@ -98,13 +118,13 @@ async def _plan(
     tx: Transaction, source: Source, place: Place, connection: Connection
 ) -> tuple[Planned, ...]:
     rules = PlanRules(kinds_of(connection.vendor), connection.addition_rules)
-    still_open = []
-    if OperationKind.ADDITION in rules.kinds and isinstance(source.fact, InvoiceFinalised):
+    if _takes_lines(rules, source):
         await intents.lock_target(tx, place)
-        still_open = await intents.open_additions(tx, source, place.connection_id)
-    keys = wanted_product_keys(source.fact)
-    mapped = await mappings.products(tx, place.connection_id, keys)
-    return plan(source.fact, place, rules=rules, mapped=mapped, still_open=still_open)
+    return await drafted(tx, source, place, connection)
+
+
+def _takes_lines(rules: PlanRules, source: Source) -> bool:
+    return OperationKind.ADDITION in rules.kinds and isinstance(source.fact, InvoiceFinalised)
 
 
 async def _wait(tx: Transaction, source: Source, block: Block) -> None:
@@ -117,7 +137,7 @@ async def _wait(tx: Transaction, source: Source, block: Block) -> None:
         connection_id=NO_CONNECTION,
         target=source.contract_id,
         kind=source.kind,
-        source_id=_shown_id(source),
+        source_id=source.shown_id,
         reason=block.reason.value,
         detail=block.detail,
     )
@@ -149,8 +169,3 @@ async def _announce_blocks(
             block=item.block,
         )
         await announce_refusal(tx, event, action="intent.blocked", attempt=0)
-
-
-def _shown_id(source: Source) -> str:
-    fact = source.fact
-    return fact.number if isinstance(fact, InvoiceFinalised) else source.source_id

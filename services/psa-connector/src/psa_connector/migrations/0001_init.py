@@ -61,6 +61,7 @@ CREATE TABLE source (
 );
 CREATE INDEX source_open ON source (seq) WHERE state IN ('waiting', 'blocked');
 CREATE INDEX source_contract ON source (contract_id, seq) WHERE state IN ('waiting', 'blocked');
+CREATE INDEX source_number ON source ((body ->> 'number')) WHERE kind = 'invoice';
 
 -- The unit of ordering in a PSA: an agreement, a contract, or one service on a contract.
 -- `lease_until` makes one writer; `lane` makes one writer for the first services of a product on a

@@ -69,6 +69,13 @@ OF_SOURCE = """
 SELECT * FROM intent
 WHERE source_seq = $1 AND state NOT IN ('confirmed', 'superseded') ORDER BY ordinal
 """
+ALL_OF_SOURCE = "SELECT * FROM intent WHERE source_seq = $1"
+SERVICE = """
+SELECT (SELECT external_id FROM target WHERE connection_id = $1 AND name = $2) AS service,
+       coalesce(array_agg(o.external_id), '{}') AS taken
+FROM target o
+WHERE o.connection_id = $1 AND o.lane = $3 AND o.name <> $2 AND o.external_id IS NOT NULL
+"""
 GET = "SELECT * FROM intent WHERE id = $1"
 LOCK = "SELECT * FROM intent WHERE id = $1 FOR UPDATE"
 LIST = """
@@ -137,7 +144,7 @@ async def put(
     tx: Transaction, source: Source, place: Place, planned: Sequence[Planned]
 ) -> list[str]:
     """Write a plan; returns the ids in its order. What is not in it any more is superseded."""
-    targets = {(place.connection_id, item.target, _lane(item, place)) for item in planned}
+    targets = {(place.connection_id, item.target, lane_of(item, place)) for item in planned}
     await tx.executemany(ADD_TARGET, sorted(targets))
     ids = [intent_id(place.connection_id, item.key) for item in planned]
     rows = [
@@ -169,9 +176,9 @@ async def lock_target(tx: Transaction, place: Place) -> None:
     await tx.fetchval(LOCK_TARGET, *target)
 
 
-async def open_additions(tx: Transaction, source: Source, connection_id: str) -> list[OpenAddition]:
+async def open_additions(reader: Reader, source: Source, connection_id: str) -> list[OpenAddition]:
     """Recurring additions of the contract that nothing closes yet, oldest first."""
-    rows = await tx.fetch(OPEN_ADDITIONS, source.contract_id, connection_id, source.seq)
+    rows = await reader.fetch(OPEN_ADDITIONS, source.contract_id, connection_id, source.seq)
     return [
         OpenAddition(
             intent_id=row["id"],
@@ -198,6 +205,20 @@ async def started_place(reader: Reader, source: Source) -> Place | None:
 async def of_source(reader: Reader, seq: int) -> list[Intent]:
     """The unfinished intents of a source, in plan order."""
     return [intent_of(row) for row in await reader.fetch(OF_SOURCE, seq)]
+
+
+async def by_key(reader: Reader, seq: int) -> dict[str, Intent]:
+    """Everything that was planned for a source, by key."""
+    return {row["key"]: intent_of(row) for row in await reader.fetch(ALL_OF_SOURCE, seq)}
+
+
+async def service_of(
+    reader: Reader, item: Planned, place: Place
+) -> tuple[str | None, frozenset[str]]:
+    """The service a subscription is linked to, and those that others of its product are."""
+    target = (place.connection_id, item.target, lane_of(item, place))
+    row = await reader.fetchrow(SERVICE, *target)
+    return (None, frozenset()) if row is None else (row["service"], frozenset(row["taken"]))
 
 
 async def get(reader: Reader, id: str) -> Intent | None:
@@ -270,7 +291,7 @@ def intent_of(row: Record) -> Intent:
     )
 
 
-def _lane(item: Planned, place: Place) -> str:
+def lane_of(item: Planned, place: Place) -> str:
     """First services of one product on a contract queue up; anything else is its own lane."""
     if isinstance(item.draft.operation, ServiceAdjustment):
         product = item.draft.operation.product

@@ -66,6 +66,22 @@ SELECT seq, kind, source_id, contract_id, reason, detail, state_since FROM sourc
 WHERE state = 'waiting' AND reason IS NOT NULL ORDER BY seq LIMIT $1
 """
 
+OF_INVOICE = """
+SELECT * FROM source
+WHERE kind = 'invoice' AND body ->> 'number' IN (
+    SELECT $1::text UNION
+    SELECT body ->> 'number' FROM source WHERE kind = 'invoice' AND source_id = $1)
+ORDER BY seq
+"""
+OPEN_OF_CONTRACT = """
+SELECT s.* FROM source s
+WHERE s.contract_id = $1
+  AND (s.state IN ('waiting', 'blocked')
+       OR s.seq IN (SELECT i.source_seq FROM intent i
+                    WHERE i.contract_id = $1 AND i.state NOT IN ('confirmed', 'superseded')))
+ORDER BY s.seq LIMIT $2
+"""
+
 _FACTS: dict[str, type[InvoiceFinalised | LicenceChangeRated]] = {
     "invoice": InvoiceFinalised,
     "licence_change": LicenceChangeRated,
@@ -85,6 +101,12 @@ class Source:
     state: str
     reason: str | None
     since: datetime
+
+    @property
+    def shown_id(self) -> str:
+        """What people call it: an invoice by its number."""
+        fact = self.fact
+        return fact.number if isinstance(fact, InvoiceFinalised) else self.source_id
 
 
 async def add(tx: Transaction, fact: Fact, cause: Envelope) -> Source | None:
@@ -153,6 +175,17 @@ async def reopen_connection(tx: Transaction, connection_id: str) -> None:
 
 async def waiting(reader: Reader, *, limit: int) -> list[Record]:
     return await reader.fetch(WAITING, limit)
+
+
+async def of_invoice(reader: Reader, number_or_id: str) -> list[Source]:
+    """An invoice by number or id; a consolidated one has a part per contract."""
+    return [source_of(row) for row in await reader.fetch(OF_INVOICE, number_or_id)]
+
+
+async def open_of_contract(reader: Reader, contract_id: str, *, limit: int) -> list[Source]:
+    """Facts of a contract that are not delivered completely, in the order they came."""
+    rows = await reader.fetch(OPEN_OF_CONTRACT, contract_id, limit)
+    return [source_of(row) for row in rows]
 
 
 def _identity(fact: Fact) -> tuple[str, str]:
