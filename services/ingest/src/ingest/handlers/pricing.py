@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from io import BytesIO, TextIOWrapper
 from zipfile import BadZipFile, ZipFile
 
+import structlog
+
 from ingest.clients.errors import ProviderBusy, ProviderError, ProviderRefused
 from ingest.domain.price_sheets import Basis, Sheet, read_price_sheet, sheet_events, sheet_id_of
 from ingest.handlers.context import Context, retry_after
+from ingest.handlers.heartbeat import LeaseLost, kept
 from ingest.store import price_sheets, quarantine
 from ingest.store.price_sheets import Import, SheetFile
 from ingest.store.quarantine import Quarantined
@@ -18,6 +21,8 @@ from shared.kernel.errors import Invalid
 from shared.kernel.ids import derived_id, sha256_hex
 from shared.runtime.postgres import Transaction
 
+log = structlog.get_logger()
+
 TRIES = 6
 MAX_BYTES = 256 * 1024 * 1024
 _ZIP = b"PK\x03\x04"
@@ -25,15 +30,27 @@ _ZIP = b"PK\x03\x04"
 
 async def import_sheet(context: Context, claimed: Import) -> None:
     """Carry out a claimed import; its row says how it ended."""
-    try:
-        content = await context.partner_center.price_sheet(claimed.market, claimed.view)
-        basis = context.choices.price_sheet_basis
-        sheet, digest = await asyncio.to_thread(_read, content, claimed.currency, basis)
+
+    async def renew() -> bool:
         async with context.database.transaction(correlation_id=claimed.id) as tx:
-            if await price_sheets.hold_import(tx, claimed):
-                await _publish(tx, claimed, sheet, basis, digest)
+            return await price_sheets.beat_import(tx, claimed)
+
+    try:
+        async with kept(f"import {claimed.id}", renew, every_s=price_sheets.LEASE_S / 3):
+            await _import(context, claimed)
+    except LeaseLost as lost:
+        log.warning("price-sheet.lease-lost", reason=str(lost))  # what its holder commits counts
     except (ProviderError, OSError, Invalid) as error:
         await _retry(context, claimed, error)
+
+
+async def _import(context: Context, claimed: Import) -> None:
+    content = await context.partner_center.price_sheet(claimed.market, claimed.view)
+    basis = context.choices.price_sheet_basis
+    sheet, digest = await asyncio.to_thread(_read, content, claimed.currency, basis)
+    async with context.database.transaction(correlation_id=claimed.id) as tx:
+        if await price_sheets.hold_import(tx, claimed):
+            await _publish(tx, claimed, sheet, basis, digest)
 
 
 def _read(content: bytes, currency: str, basis: Basis) -> tuple[Sheet, str]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 
+import structlog
+
 from ingest.clients.errors import ProviderBusy, ProviderError, ProviderRefused
 from ingest.clients.partner_center import Document
 from ingest.domain.audit_records import SUCCEEDED, AuditRecord
@@ -17,6 +19,7 @@ from ingest.domain.documents import Fields
 from ingest.domain.snapshots import Snapshot, State, read_snapshot
 from ingest.handlers import CHECKS, SWEEPS
 from ingest.handlers.context import Context, retry_after
+from ingest.handlers.heartbeat import LeaseLost, kept
 from ingest.handlers.looking import AUDIT, RETENTION, SWEEP
 from ingest.handlers.observing import Look, MirrorMoved, Verdict, observe
 from ingest.handlers.records import keep_records, read_records
@@ -28,36 +31,53 @@ from shared.kernel.errors import Invalid
 from shared.kernel.periods import utc_day
 from shared.runtime.postgres import Transaction
 
+log = structlog.get_logger()
+
 OVERLAP = timedelta(days=1)  # records may become visible late
 TRIES = 8
 FIRST_LOOKS = 100  # new subscriptions a transaction
 
 
-class LeaseLost(Exception):
-    """Another worker took over; what it commits counts."""
-
-
 async def start_sync(context: Context, sync: Sync) -> None:
     """Pull the records, list the customers, and let their sweeps begin."""
-    try:
-        await _pull_records(context, sync)
-        async for page in context.partner_center.customers():
-            await _add_customers(context, sync, page)
+
+    async def renew() -> bool:
         async with context.database.transaction(correlation_id=sync.id) as tx:
-            if await syncs.start_sync(tx, sync):
-                tx.wake(SWEEPS)
-    except LeaseLost:
-        return
+            return await syncs.beat_sync(tx, sync)
+
+    try:
+        async with kept(f"sync {sync.id}", renew, every_s=syncs.LEASE_S / 3):
+            await _start(context, sync)
+    except LeaseLost as lost:
+        log.warning("sync.lease-lost", reason=str(lost))  # what its holder commits counts
     except (ProviderError, OSError) as error:
         await _retry_sync(context, sync, error)
 
 
 async def sweep_customer(context: Context, sweep: CustomerSweep) -> None:
     """Compare all subscriptions of one customer with their mirrors."""
+
+    async def renew() -> bool:
+        async with context.database.transaction(correlation_id=sweep.sync_id) as tx:
+            return await syncs.beat_customer(tx, sweep)
+
+    what = f"sweep {sweep.sync_id} of {sweep.customer_id}"
     try:
-        await _sweep(context, sweep)
+        async with kept(what, renew, every_s=syncs.LEASE_S / 3):
+            await _sweep(context, sweep)
+    except LeaseLost as lost:
+        log.warning("sweep.lease-lost", reason=str(lost))
     except (ProviderError, OSError, MirrorMoved) as error:
         await _retry_customer(context, sweep, error)
+
+
+async def _start(context: Context, sync: Sync) -> None:
+    await _pull_records(context, sync)
+    async for page in context.partner_center.customers():
+        await _add_customers(context, sync, page)
+    async with context.database.transaction(correlation_id=sync.id) as tx:
+        if await syncs.start_sync(tx, sync):
+            tx.wake(SWEEPS)
 
 
 async def _pull_records(context: Context, sync: Sync) -> None:
@@ -112,7 +132,7 @@ async def _add_customers(context: Context, sync: Sync, page: Sequence[Document])
 
 async def _require_lease(tx: Transaction, sync: Sync) -> None:
     if not await syncs.renew_sync(tx, sync):
-        raise LeaseLost(sync.id)
+        raise LeaseLost(f"sync {sync.id}: somebody else holds the lease")
 
 
 async def _sweep(context: Context, sweep: CustomerSweep) -> None:

@@ -28,6 +28,15 @@ RETURNING id, market, currency, view, attempts, lease, requested_at
 HOLD_IMPORT = """
 SELECT true FROM price_sheet_import WHERE id = $1 AND lease = $2 FOR UPDATE
 """
+# Never waits for the work's own transaction; a lease that nobody holds is not lost (see exports).
+BEAT_IMPORT = """
+WITH held AS (
+         SELECT id FROM price_sheet_import WHERE id = $1 AND lease = $2 FOR UPDATE SKIP LOCKED),
+     renewed AS (
+         UPDATE price_sheet_import i SET leased_until = now() + $3 * interval '1 second'
+         FROM held WHERE i.id = held.id)
+SELECT lease IS NULL OR lease = $2 FROM price_sheet_import WHERE id = $1
+"""
 RETRY_IMPORT = """
 UPDATE price_sheet_import
 SET attempts = attempts + 1, reason = $3, due_at = now() + $4 * interval '1 second',
@@ -97,6 +106,11 @@ async def claim_import(tx: Transaction, lease: str) -> Import | None:
 
 async def hold_import(tx: Transaction, claimed: Import) -> bool:
     return await tx.fetchval(HOLD_IMPORT, claimed.id, claimed.lease) is True
+
+
+async def beat_import(tx: Transaction, claimed: Import) -> bool:
+    """Renew the lease beside the work; False when somebody else holds it."""
+    return await tx.fetchval(BEAT_IMPORT, claimed.id, claimed.lease, LEASE_S) is True
 
 
 async def retry_import(

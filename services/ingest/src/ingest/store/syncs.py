@@ -28,6 +28,14 @@ RENEW_SYNC = """
 UPDATE sync SET leased_until = now() + $3 * interval '1 second'
 WHERE id = $1 AND lease = $2 RETURNING true
 """
+# Never waits for the work's own transaction; a lease that nobody holds is not lost (see exports).
+BEAT_SYNC = """
+WITH held AS (SELECT id FROM sync WHERE id = $1 AND lease = $2 FOR UPDATE SKIP LOCKED),
+     renewed AS (
+         UPDATE sync SET leased_until = now() + $3 * interval '1 second'
+         FROM held WHERE sync.id = held.id)
+SELECT lease IS NULL OR lease = $2 FROM sync WHERE id = $1
+"""
 START_SYNC = """
 UPDATE sync SET state = 'running', customers = (
     SELECT count(*) FROM sync_customer WHERE sync_id = $1), reason = NULL, lease = NULL,
@@ -61,6 +69,15 @@ RETURNING sync_id, customer_id, attempts, lease, clock_timestamp() AS read_at
 HOLD_SYNC_CUSTOMER = """
 SELECT true FROM sync_customer
 WHERE sync_id = $1 AND customer_id = $2 AND lease = $3 FOR UPDATE
+"""
+BEAT_SYNC_CUSTOMER = """
+WITH held AS (
+         SELECT sync_id, customer_id FROM sync_customer
+         WHERE sync_id = $1 AND customer_id = $2 AND lease = $3 FOR UPDATE SKIP LOCKED),
+     renewed AS (
+         UPDATE sync_customer c SET leased_until = now() + $4 * interval '1 second'
+         FROM held WHERE (c.sync_id, c.customer_id) = (held.sync_id, held.customer_id))
+SELECT lease IS NULL OR lease = $3 FROM sync_customer WHERE sync_id = $1 AND customer_id = $2
 """
 FINISH_SYNC_CUSTOMER = """
 UPDATE sync_customer SET state = 'done', reason = NULL, lease = NULL, leased_until = NULL
@@ -149,6 +166,11 @@ async def renew_sync(tx: Transaction, sync: Sync) -> bool:
     return await tx.fetchval(RENEW_SYNC, sync.id, sync.lease, LEASE_S) is True
 
 
+async def beat_sync(tx: Transaction, sync: Sync) -> bool:
+    """Renew the lease beside the work; False when somebody else holds it."""
+    return await tx.fetchval(BEAT_SYNC, sync.id, sync.lease, LEASE_S) is True
+
+
 async def start_sync(tx: Transaction, sync: Sync) -> bool:
     """All customers are listed; their rows may be worked on."""
     return await tx.fetchval(START_SYNC, sync.id, sync.lease) is True
@@ -181,6 +203,12 @@ async def claim_customer(tx: Transaction, lease: str) -> CustomerSweep | None:
 async def hold_customer(tx: Transaction, sweep: CustomerSweep) -> bool:
     held = await tx.fetchval(HOLD_SYNC_CUSTOMER, sweep.sync_id, sweep.customer_id, sweep.lease)
     return held is True
+
+
+async def beat_customer(tx: Transaction, sweep: CustomerSweep) -> bool:
+    """Renew the lease beside the work; False when somebody else holds it."""
+    place = (sweep.sync_id, sweep.customer_id, sweep.lease)
+    return await tx.fetchval(BEAT_SYNC_CUSTOMER, *place, LEASE_S) is True
 
 
 async def finish_customer(tx: Transaction, sweep: CustomerSweep, *, differing: int) -> None:
