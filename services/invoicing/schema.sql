@@ -130,6 +130,7 @@ CREATE TABLE invoicing.contract (
     convention text NOT NULL,
     shared_subscription_ids text[] NOT NULL,
     bill_to_account_id text,
+    market text,
     changed_at timestamp with time zone NOT NULL,
     CONSTRAINT contract_anchor_day_check CHECK (((anchor_day >= 1) AND (anchor_day <= 31))),
     CONSTRAINT contract_invoice_offset_days_check CHECK ((invoice_offset_days >= 0)),

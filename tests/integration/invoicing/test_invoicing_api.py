@@ -89,6 +89,18 @@ async def test_a_contract_chooses_its_convention(world: World) -> None:
     assert answer == (422, "convention_unknown")
 
 
+async def test_a_contract_tells_whose_price_sheets_count(world: World) -> None:
+    """Also after the first run: a contract that is asked for its market can answer."""
+    await world.alder()
+    await world.request("2026-05-01", "ALD-1")
+
+    told = await world.contract(market="NL")
+
+    published = await world.harness.published(ContractChanged)
+    assert [c.market for c in published] == [None, "NL"]
+    assert (told["market"], (await world.contract(market="NL"))["version"]) == ("NL", 2)
+
+
 async def test_prefixes_belong_to_one_seller_and_stay_once_used(world: World) -> None:
     """Numbers must never be ambiguous."""
     await world.alder()

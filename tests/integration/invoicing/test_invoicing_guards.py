@@ -178,7 +178,7 @@ async def test_one_bad_customer_does_not_block(
             "INSERT INTO contract SELECT name, version, account_id, currency, timing, anchor_day,"
             " invoice_offset_days, starts_on, billed_through, ends_on, provider_customer_id,"
             " subscription_ids, convention, shared_subscription_ids, bill_to_account_id,"
-            " changed_at FROM contract, unnest($1::text[]) AS name"
+            " market, changed_at FROM contract, unnest($1::text[]) AS name"
             " WHERE contract_id = 'ALD-1'",
             contracts,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -275,3 +276,52 @@ def test_month_end_anchors_return() -> None:
         31,
         30,
     )
+
+
+def in_markets(**markets: tuple[str, str]) -> PriceBook:
+    rows = [sheet_row(PREMIUM, *prices, market=name) for name, prices in markets.items()]
+    return PriceBook.of([], rows)
+
+
+def test_a_contract_is_priced_by_the_sheets_of_its_market() -> None:
+    """Two markets, one currency, two prices: sale and cost are both of the contract's own."""
+    book = in_markets(NL=("18.04", "22.00"), DE=("17.00", "21.00"))
+
+    found = [
+        licence_price(book, contract(market=market), PREMIUM, day("2026-04-01"))
+        for market in ("NL", "DE")
+    ]
+
+    assert [f"{one.price} {one.cost}" for one in found] == ["22.00 18.04", "21.00 17.00"]
+
+
+@pytest.mark.parametrize(
+    ("market", "rules", "reason"),
+    [
+        (None, [], "market_ambiguous"),
+        (None, [rule("r", CostPlus(Decimal(10)))], "market_ambiguous"),
+        (None, [fixed(PREMIUM, "20.00")], None),  # the sale needs no sheet
+        ("FR", [], "no_price_in_market"),
+        ("FR", [fixed(PREMIUM, "20.00")], "no_price_in_market"),
+    ],
+)
+def test_a_price_of_another_market_is_never_a_guess(
+    market: str | None, rules: list[Rule], reason: str | None
+) -> None:
+    """A contract without a market is asked for it, where it makes a difference."""
+    book = replace(in_markets(NL=("18.04", "22.00"), DE=("17.00", "21.00")), rules=tuple(rules))
+
+    try:
+        licence_price(book, contract(market=market), PREMIUM, day("2026-04-01"))
+        found = None
+    except Held as held:
+        found = held.code
+
+    assert found == reason
+
+
+def test_markets_that_ask_the_same_need_no_choice() -> None:
+    """Most contracts are of a partner with one market, or one price."""
+    book = in_markets(NL=("18.04", "22.00"), DE=("18.04", "22.00"))
+
+    assert licence_price(book, contract(), PREMIUM, day("2026-04-01")).price == Decimal("22.00")

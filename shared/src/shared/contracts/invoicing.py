@@ -66,6 +66,7 @@ class ContractChanged(Event):
     # Of these it bills only the seats allocated to it; no contract bills them whole.
     shared_subscription_ids: tuple[str, ...] = ()
     bill_to_account_id: str | None = None  # who gets the invoice, if not the account itself
+    market: str | None = None  # whose price sheets count, ISO 3166-1 alpha-2; None: the only one
 
     def key(self) -> str:
         return self.contract_id

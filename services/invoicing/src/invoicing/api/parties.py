@@ -82,7 +82,8 @@ class AccountBody(BaseModel):
 class ContractBody(BaseModel):
     """Terms of billing. `billed_through` defaults to `starts_on`; without `subscription_ids` the
     contract covers everything the provider customer has. `convention` says how a part of a cycle
-    is counted and a line rounded: `days/v1`, `days/v1;zone=Europe/Paris;rounding=half_even`."""
+    is counted and a line rounded: `days/v1`, `days/v1;zone=Europe/Paris;rounding=half_even`.
+    `market` says whose price sheets count, where several markets are sold to in one currency."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -115,6 +116,7 @@ class ContractBody(BaseModel):
     shared_subscription_ids: Annotated[list[Key], Field(max_length=10_000)] = []
     bill_to_account_id: Key | None = None
     convention: Annotated[str, Field(max_length=200)] = conventions.DEFAULT
+    market: Country | None = None
 
 
 class ContractRow(ContractChanged):

@@ -53,6 +53,7 @@ CREATE TABLE contract (
     convention            text NOT NULL,    -- shared.kernel.conventions
     shared_subscription_ids  text[] NOT NULL,   -- billed by the seats allocated to it
     bill_to_account_id    text REFERENCES account,   -- NULL: the account itself
+    market                text,             -- whose price sheets count; NULL: the only one
     changed_at            timestamptz NOT NULL
 );
 CREATE INDEX contract_account ON contract (account_id);

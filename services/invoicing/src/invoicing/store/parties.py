@@ -93,17 +93,17 @@ PUT_CONTRACT = """
 INSERT INTO contract (contract_id, version, account_id, currency, timing, anchor_day,
                       invoice_offset_days, starts_on, billed_through, ends_on,
                       provider_customer_id, subscription_ids, convention, shared_subscription_ids,
-                      bill_to_account_id, changed_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+                      bill_to_account_id, market, changed_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 ON CONFLICT (contract_id) DO UPDATE
 SET (version, account_id, currency, timing, anchor_day, invoice_offset_days, starts_on,
      billed_through, ends_on, provider_customer_id, subscription_ids, convention,
-     shared_subscription_ids, bill_to_account_id, changed_at)
+     shared_subscription_ids, bill_to_account_id, market, changed_at)
   = (excluded.version, excluded.account_id, excluded.currency, excluded.timing,
      excluded.anchor_day, excluded.invoice_offset_days, excluded.starts_on,
      excluded.billed_through, excluded.ends_on, excluded.provider_customer_id,
      excluded.subscription_ids, excluded.convention, excluded.shared_subscription_ids,
-     excluded.bill_to_account_id, excluded.changed_at)
+     excluded.bill_to_account_id, excluded.market, excluded.changed_at)
 """
 ADD_VERSION = """
 INSERT INTO contract_version (contract_id, version, terms, changed_at, changed_by)
@@ -281,7 +281,8 @@ async def put_contract(tx: Transaction, contract: ContractChanged) -> None:
         contract.invoice_offset_days, contract.starts_on, contract.billed_through,
         contract.ends_on, contract.provider_customer_id,
         None if subscriptions is None else list(subscriptions), contract.convention,
-        list(contract.shared_subscription_ids), contract.bill_to_account_id, tx.now,
+        list(contract.shared_subscription_ids), contract.bill_to_account_id,
+        contract.market, tx.now,
     )  # fmt: skip
     terms = contract.model_dump(mode="json")
     await tx.execute(ADD_VERSION, contract.contract_id, contract.version, terms, tx.now, tx.actor)

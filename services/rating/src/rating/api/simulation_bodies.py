@@ -28,6 +28,7 @@ LONG_AGO = date(2000, 1, 1)
 MANY = 10_000
 
 Day = Annotated[date, Field(ge=LONG_AGO, le=date(2199, 12, 31))]
+Market = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
 Seats = Annotated[int, Field(ge=0, le=1_000_000)]
 
 
@@ -133,6 +134,7 @@ class TermsBody(Body):
     billed_through: Day | None = None
     ends_on: Day | None = None
     convention: Annotated[str, Field(max_length=200)] = conventions.DEFAULT
+    market: Market | None = None
 
 
 class OtherTermsBody(Body):
@@ -145,6 +147,7 @@ class OtherTermsBody(Body):
     billed_through: Day | None = None
     ends_on: Day | None = None
     convention: Annotated[str, Field(max_length=200)] | None = None
+    market: Market | None = None
 
 
 class CustomerBody(Body):
@@ -172,6 +175,7 @@ class SheetRowBody(Body):
     erp_price: Amount  # the list price
     effective_from: Day = LONG_AGO
     effective_until: Day | None = None
+    market: Market | None = None
 
 
 class PricesBody(Body):
@@ -197,7 +201,7 @@ class PricesBody(Body):
     def _rows(self, sheet: Sequence[SheetRowBody]) -> list[SheetRow]:
         return [
             SheetRow(
-                sheet_id="simulation", market="", currency=row.currency,
+                sheet_id="simulation", market=row.market or "", currency=row.currency,
                 product_key=row.product.product().key, segment=row.product.segment,
                 unit_price=row.unit_price, erp_price=row.erp_price,
                 effective_from=row.effective_from, effective_until=row.effective_until,

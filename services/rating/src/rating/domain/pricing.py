@@ -6,7 +6,7 @@ day the contract started where that is later. Without a rule the price is the li
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -97,14 +97,16 @@ def licence_price(
     """The price of a seat of `product` in the term that began on `term_start`.
 
     Raises:
-        Held: `unknown_product`, `no_price_in_currency`, `no_price_on_date`.
+        Held: `unknown_product`, `no_price_in_market`, `market_ambiguous`, `no_price_in_currency`,
+            `no_price_on_date`.
     """
     as_of = max(term_start, contract.starts_on)
-    rows = book.rows_of(product)
-    if not rows:
-        raise Held("unknown_product", f"no price sheet has {product.key} ({product.segment})")
+    rows = _rows_in_market(book, contract, product)
     rule = rules.select(book.rules, subject_of(contract, product), as_of)
-    row = row_on([r for r in rows if r.currency == contract.currency], as_of)
+    own = [r for r in rows if r.currency == contract.currency]
+    row = row_on(own, as_of)
+    if not (rule and isinstance(rule.price, Fixed)):
+        _require_one_price(own, product, as_of)
     price = _customer_price(rule, row, contract, product, as_of)
     cost = _cost_row(rows, contract.currency, term_start, as_of)
     return UnitPrice(
@@ -121,6 +123,34 @@ def licence_price(
             price_as_of=as_of,
         ),
     )
+
+
+def _rows_in_market(
+    book: PriceBook, contract: ContractChanged, product: LicenceProduct
+) -> Sequence[SheetRow]:
+    rows = book.rows_of(product)
+    if not rows:
+        raise Held("unknown_product", f"no price sheet has {product.key} ({product.segment})")
+    if contract.market is None:
+        return rows
+    found = [row for row in rows if row.market == contract.market]
+    if not found:
+        raise Held("no_price_in_market", f"no price sheet of {contract.market} has {product.key}")
+    return found
+
+
+def _require_one_price(rows: Sequence[SheetRow], product: LicenceProduct, as_of: date) -> None:
+    """The contract says no market: then all that have the product must ask the same."""
+    markets = sorted({row.market for row in rows})
+    if len(markets) < 2:
+        return
+    in_force = [row_on([r for r in rows if r.market == market], as_of) for market in markets]
+    if len({(row.unit_price, row.erp_price) for row in in_force if row}) > 1:
+        raise Held(
+            "market_ambiguous",
+            f"{', '.join(markets)} have different prices of {product.key} in "
+            f"{rows[0].currency}: the contract has to say its market",
+        )
 
 
 def provider_price(book: PriceBook, product: LicenceProduct, currency: str, day: date) -> SheetRow:

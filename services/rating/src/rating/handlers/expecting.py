@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -11,6 +12,7 @@ from rating.domain.provider_expected import Expected, Premises, expected_of, sho
 from rating.domain.provider_lines import DOCUMENTED_VERSION, Rounding
 from rating.domain.timeline import Timeline
 from rating.store import facts, price_sheets
+from shared.contracts.invoicing import ContractChanged
 from shared.kernel.errors import Invalid, NotFound
 from shared.runtime.postgres import Reader
 
@@ -35,16 +37,18 @@ async def expected_provider_lines(
     timelines = await facts.timelines(reader, customer)
     timeline = timelines[subscription_id]
     rows = await price_sheets.sheet_rows(reader, {state.product.key for state in timeline.terms})
-    currency = currency or await _currency(reader, timeline, sorted({r.currency for r in rows}))
+    contracts = (await facts.contracts_of(reader, [customer]))[customer]
+    own = [c for c in contracts if covers(c, subscription_id)]
+    if markets := {contract.market for contract in own if contract.market}:
+        rows = [row for row in rows if row.market in markets]
+    currency = currency or _currency(own, sorted({r.currency for r in rows}))
     premises = Premises(PriceBook.of((), rows), currency, through, timelines)
     found = expected_of(timeline, premises)
     return _answer(timeline, premises, found, rounding)
 
 
-async def _currency(reader: Reader, timeline: Timeline, sold_in: list[str]) -> str:
+def _currency(own: Sequence[ContractChanged], sold_in: list[str]) -> str:
     """The provider prices licences in the customer's currency: the one its contract is in."""
-    contracts = await facts.contracts_of(reader, [timeline.customer_id])
-    own = [c for c in contracts[timeline.customer_id] if covers(c, timeline.subscription_id)]
     agreed = {contract.currency for contract in own} & set(sold_in)
     candidates = sorted(agreed) or sold_in
     if len(candidates) > 1:
