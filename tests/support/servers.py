@@ -33,6 +33,8 @@ from support.shared_broker import SharedBroker
 
 _PREFIX = "tieout-postgres-"
 _TRAVERSABLE = 0o711  # as root, Postgres runs as another user
+_MEMORY = Path("/dev/shm")  # many copied files: ten times faster than a busy disk
+_MEMORY_NEEDED = 2 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +112,21 @@ FreshDatabase = Callable[[str], Awaitable[ServiceDatabase]]
 
 def _reachable_directory() -> Path:
     _sweep()
-    directory = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
+    directory = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=_roots()[0]))
     directory.chmod(_TRAVERSABLE)
     return directory
 
 
+def _roots() -> list[Path]:
+    """Where clusters may lie, the best place first: in memory where a system offers enough."""
+    disk = Path(tempfile.gettempdir())
+    has_room = os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _MEMORY_NEEDED
+    return [_MEMORY, disk] if has_room else [disk]
+
+
 def _sweep() -> None:
     """End and remove what test processes left that were killed before they could."""
-    for directory in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*-*"):
+    for directory in (found for root in _roots() for found in root.glob(f"{_PREFIX}*-*")):
         owner = directory.name.removeprefix(_PREFIX).partition("-")[0]
         if owner.isdecimal() and not psutil.pid_exists(int(owner)):
             PidFiles(directory / "home" / "pids").stop_leftovers()
