@@ -66,7 +66,8 @@ CREATE TABLE ingest.price_sheet (
     sha256 text NOT NULL,
     rows integer NOT NULL,
     refused integer NOT NULL,
-    fetched_at timestamp with time zone NOT NULL
+    fetched_at timestamp with time zone NOT NULL,
+    number bigint NOT NULL
 );
 
 CREATE TABLE ingest.price_sheet_import (
@@ -88,6 +89,15 @@ CREATE TABLE ingest.price_sheet_import (
     CONSTRAINT price_sheet_import_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'running'::text, 'done'::text, 'failed'::text])))
 );
 
+ALTER TABLE ingest.price_sheet ALTER COLUMN number ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME ingest.price_sheet_number_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE ingest.provider_account (
     account_id text NOT NULL,
     first_synced_at timestamp with time zone NOT NULL,
@@ -98,6 +108,8 @@ CREATE TABLE ingest.provider_file (
     file_id text NOT NULL,
     kind text NOT NULL,
     data_set text NOT NULL,
+    number bigint NOT NULL,
+    etag text NOT NULL,
     version text NOT NULL,
     invoice_number text,
     billing_period_start date,
@@ -114,6 +126,15 @@ CREATE TABLE ingest.provider_file (
     opened_at timestamp with time zone NOT NULL,
     closed_at timestamp with time zone,
     CONSTRAINT provider_file_state_check CHECK ((state = ANY (ARRAY['loading'::text, 'closed'::text])))
+);
+
+ALTER TABLE ingest.provider_file ALTER COLUMN number ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME ingest.provider_file_number_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
 CREATE TABLE ingest.provider_line (
@@ -358,6 +379,9 @@ ALTER TABLE ONLY ingest.provider_account
     ADD CONSTRAINT provider_account_pkey PRIMARY KEY (account_id);
 
 ALTER TABLE ONLY ingest.provider_file
+    ADD CONSTRAINT provider_file_kind_data_set_number_key UNIQUE (kind, data_set, number);
+
+ALTER TABLE ONLY ingest.provider_file
     ADD CONSTRAINT provider_file_kind_data_set_version_key UNIQUE (kind, data_set, version);
 
 ALTER TABLE ONLY ingest.provider_file
@@ -413,6 +437,8 @@ CREATE INDEX export_open ON ingest.export USING btree (due_at) WHERE (state = AN
 CREATE INDEX export_requested ON ingest.export USING btree (requested_at DESC, id);
 
 CREATE INDEX price_sheet_import_open ON ingest.price_sheet_import USING btree (due_at) WHERE (state = ANY (ARRAY['pending'::text, 'running'::text]));
+
+CREATE INDEX price_sheet_latest ON ingest.price_sheet USING btree (market, currency, view, number);
 
 CREATE INDEX provider_line_identity ON ingest.provider_line USING btree (line_id);
 

@@ -120,6 +120,19 @@ async def test_a_purchase_that_comes_back_is_charged_again(scene: Scene) -> None
     assert len({p.purchase_id for p in told}) == 1
 
 
+async def test_a_correction_that_is_taken_back_is_undone(scene: Scene) -> None:
+    """The first version again, byte for byte: its purchases count and those of the other do not."""
+    corrected = {**RESERVATION, "effectiveUnitPrice": "60.00"}
+    rows = [await load(scene, one) for one in (RESERVATION, corrected, RESERVATION, RESERVATION)]
+
+    told = await purchases(scene)
+    last = {p.purchase_id: p for p in told}
+    counts = {p.effective_unit_price for p in last.values() if p.quantity}
+    assert [row["outcome"] for row in rows] == [*["loaded"] * 3, "unchanged"]
+    assert counts == {Decimal("61.90")}
+    assert len({(p.purchase_id, p.version) for p in told}) == len(told)
+
+
 async def test_an_unknown_charge_type_waits_for_a_person(scene: Scene) -> None:
     """Kept with its money, shown, not published."""
     row = await load(scene, {**RESERVATION, "chargeType": "somethingNew"})
@@ -163,6 +176,24 @@ async def test_a_price_sheet_is_published_once_a_version(scene: Scene) -> None:
     assert (second["outcome"], second["sheet_id"]) == ("unchanged", first["sheet_id"])
     listed = (await scene.ingest.ok("GET", "/v1/quarantine?source=price-sheet"))["data"]
     assert [q["code"] for q in listed] == ["price_without_erp"]
+
+
+async def test_a_price_sheet_that_comes_back_is_published_again(scene: Scene) -> None:
+    """Else the prices it was replaced by would stay, also where the clock stands still."""
+    dearer = {**PRICE, "unit_price": "19.00"}
+    rows = []
+    for price in (PRICE, dearer, PRICE, PRICE, dearer):
+        scene.partner.simulator.shop.books.price_sheet = []
+        await scene.partner.pull("POST", "/additions", {"price_sheet": [price]})
+        rows.append(await import_sheet(scene))
+
+    sheets = await scene.ingest.harness.published(PriceSheetPublished)
+    assert [row["outcome"] for row in rows] == [*["published"] * 3, "unchanged", "published"]
+    assert rows[3]["sheet_id"] == rows[2]["sheet_id"]
+    assert [str(sheet.rows[0].unit_price) for sheet in sheets] == ["18.04", "19.00"] * 2
+    assert len({sheet.sheet_id for sheet in sheets}) == 4
+    fetched = [sheet.fetched_at for sheet in sheets]
+    assert sorted(set(fetched)) == fetched
 
 
 async def test_a_sheet_of_prices_per_term_is_divided_by_its_cycles(

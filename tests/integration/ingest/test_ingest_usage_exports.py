@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ingest.handlers import exporting, usage_loading
+from ingest.handlers import exporting, loading, usage_loading
 from ingest.store import exports as export_store
 from integration.ingest.conftest import Scene
 from shared.contracts.ingest import USAGE_BUCKETS, UsageBatchRecorded, UsageFileClosed
@@ -158,6 +158,54 @@ async def test_a_new_version_is_another_file_of_the_same_data_set(scene: Scene) 
     [file] = await closed(scene, after=mark)
     assert (file.version, file.data_set) == (told["etag"], f"billed/{INVOICE}")
     assert len(read(await batches(scene, after=mark))) == 2
+
+
+async def test_a_version_that_comes_back_is_loaded_again(scene: Scene) -> None:
+    """A correction that the provider takes back: who reads follows to what is there now."""
+    one, other = [line(1), line(2)], [line(1), line(2, quantity="9")]
+    rows, told = [], []
+    for lines in (one, other, one, one, other, one):
+        told.append((await publish(scene, lines))["etag"])
+        rows.append(await export(scene))
+
+    assert [row["outcome"] for row in rows] == [*["loaded"] * 3, "unchanged", *["loaded"] * 2]
+    files = await closed(scene)
+    assert told[0] == told[2]
+    assert [file.version for file in files] == [
+        told[0], told[1], f"{told[0]}#2", f"{told[1]}#2", f"{told[0]}#3",
+    ]  # fmt: skip
+    assert len({file.file_id for file in files}) == 5
+    assert {file.data_set for file in files} == {f"billed/{INVOICE}"}
+    assert len(read(await batches(scene))) == 10
+
+
+async def test_a_load_that_was_overtaken_by_a_newer_version_is_not_finished(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Closed last, it would count, and the newer version would be taken for loaded."""
+    await publish(scene, [line(1), line(2)])
+    late = await order(scene)
+    killed: list[object] = []
+
+    async def dies(work: object) -> None:
+        killed.append(work)
+        raise OSError("killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loading, "load_usage", dies)
+        while not killed:
+            await scene.ingest.work("exports")
+            await scene.execute("UPDATE export SET due_at = now()")
+        await scene.execute("UPDATE export SET due_at = now() + interval '1 hour'")
+    await publish(scene, [line(1), line(2, quantity="9")])
+    assert (await export(scene))["outcome"] == "loaded"
+
+    await scene.execute("UPDATE export SET due_at = now() WHERE id = $1", late)
+    row = await finish(scene, late)
+
+    assert (row["state"], row["outcome"]) == ("done", "superseded")
+    [file] = await closed(scene)
+    assert file.file_id != row["file_id"]
 
 
 async def test_bad_lines_are_quarantined_with_their_reason_and_the_rest_goes_on(

@@ -161,7 +161,7 @@ class UsageFileClosed(Event):
 
     file_id: Id  # derived from data set and version
     data_set: Id  # what a newer version replaces: "billed/G000123" or "unbilled/USD/current"
-    version: str  # the manifest's eTag
+    version: str  # the manifest's eTag; of one that came back after another, eTag#2, …
     invoice_number: str | None
     billing_period: PeriodField  # provider's billing month
     estimate: bool  # unbilled: rated as a preview, never invoiced

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 
-from ingest.store import provider_files, quarantine
+from ingest.store import provider_files, provider_lines, quarantine
 from ingest.store.quarantine import readable
 from shared.kernel.errors import Invalid, NotFound
 from shared.runtime.http import loads
@@ -32,7 +32,7 @@ def router(database: Database) -> APIRouter:
     async def get_line(file_id: str, line_number: LineNumber, caller: Reads) -> dict[str, Any]:
         """A line exactly as the provider sent it, and read as JSON."""
         async with database.read() as reader:
-            raw = await provider_files.raw_line(reader, file_id, line_number)
+            raw = await provider_lines.raw_line(reader, file_id, line_number)
         if raw is None:
             raise NotFound("usage_line_unknown", "the file has no such line")
         return {
@@ -46,10 +46,10 @@ def router(database: Database) -> APIRouter:
     async def get_invoice_line(line_id: str, caller: Reads) -> dict[str, Any]:
         """A line of a provider invoice, as sent; `line_id` is a purchase's id."""
         async with database.read() as reader:
-            row = await provider_files.find_line(reader, line_id)
+            row = await provider_lines.find_line(reader, line_id)
             if row is None:
                 raise NotFound("provider_line_unknown", "no such invoice line was loaded")
-            raw = await provider_files.raw_line(reader, row["file_id"], row["line_number"])
+            raw = await provider_lines.raw_line(reader, row["file_id"], row["line_number"])
         money = {"quantity": f"{row['quantity']:f}", "subtotal": f"{row['subtotal']:f}"}
         return dict(row) | money | {"line": _json(raw) if raw else None}
 

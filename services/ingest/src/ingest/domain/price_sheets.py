@@ -113,6 +113,11 @@ def sheet_id_of(market: str, currency: str, view: str, basis: Basis, sha256: str
     return derived_id("price-sheet", market, currency, view, basis.value, sha256)
 
 
+def sheet_id_again(first: str, times: int) -> str:
+    """Of a file that came back after another one: it replaces that one, under an id of its own."""
+    return first if times == 1 else derived_id("price-sheet", first, times)
+
+
 def _price_row(row: dict[str, str], basis: Basis) -> PriceRow:
     term = row.get("termduration", "").upper()
     plan = row.get("billingplan", "").casefold().replace("_", "").replace("-", "")

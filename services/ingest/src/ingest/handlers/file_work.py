@@ -13,7 +13,7 @@ from ingest.store.exports import Export, Outcome
 from ingest.store.provider_files import ProviderFile
 from shared.runtime.postgres import Transaction
 
-LOADED, UNCHANGED = "loaded", "unchanged"
+LOADED, UNCHANGED, SUPERSEDED = "loaded", "unchanged", "superseded"
 
 
 class Contended(Exception):
@@ -45,6 +45,15 @@ class Loading:
             if file is None:
                 raise RuntimeError(f"file {self.file_id} was opened and is not there")
             yield tx, file
+
+    async def overtaken(self, tx: Transaction, file: ProviderFile) -> bool:
+        """Before closing: whether a version that was opened later is closed. Then this one is not,
+        or it would count instead, and the newer one would be taken for loaded."""
+        await provider_files.hold_data_set(tx, file.kind, file.data_set)
+        newer = await provider_files.newer_version(tx, file)
+        if newer is not None:
+            await self.finish(tx, SUPERSEDED, f"version {newer} came later and is loaded")
+        return newer is not None
 
     async def finish(self, tx: Transaction, outcome: str, reason: str | None = None) -> None:
         await exports.finish_export(tx, self.export, Outcome("done", outcome, self.file_id, reason))

@@ -22,8 +22,9 @@ from ingest.domain.reconciliation import (
 from ingest.domain.usage_lines import Totals
 from ingest.handlers.downloading import chunks_of
 from ingest.handlers.file_work import LOADED, Contended, Loading
-from ingest.store import provider_files, quarantine
-from ingest.store.provider_files import Progress, ProviderFile, StoredLine
+from ingest.store import provider_files, provider_lines, quarantine
+from ingest.store.provider_files import Progress, ProviderFile
+from ingest.store.provider_lines import StoredLine
 from ingest.store.quarantine import Quarantined
 from shared.kernel.errors import Invalid
 from shared.kernel.ids import derived_id
@@ -55,9 +56,10 @@ async def load_invoice(loading: Loading) -> None:
                 raise Invalid("invoice_too_large", f"more than {MAX_LINES} lines")
     invoice = await asyncio.to_thread(read_invoice, raw)
     async with loading.transaction() as (tx, file):
-        await provider_files.hold_data_set(tx, file)
         if file.closed:
             raise Contended(f"file {file.file_id} is loaded")
+        if await loading.overtaken(tx, file):
+            return
         await _commit(tx, loading, file, invoice, raw)
         await loading.finish(tx, LOADED)
 
@@ -100,13 +102,13 @@ async def _commit(
 ) -> None:
     period = file.billing_period or _period_of(loading, invoice)
     await provider_files.set_billing_period(tx, file.file_id, period)
-    await provider_files.keep_lines(tx, file.file_id, invoice.lines)
+    await provider_lines.keep_lines(tx, file.file_id, invoice.lines)
     await quarantine.quarantine(tx, "reconciliation", file.file_id, invoice.refused)
     for first, piece in _pieces(raw, loading.context.choices.chunk_lines):
         joined = b"\n".join(piece)
-        await provider_files.keep_chunk(
+        await provider_lines.keep_chunk(
             tx, file.file_id, first_line=first, lines=len(piece), raw_bytes=len(joined),
-            content=provider_files.compress(joined),
+            content=provider_lines.compress(joined),
         )  # fmt: skip
     published = [stored for stored in invoice.lines if stored.published]
     for stored in published:
@@ -146,7 +148,7 @@ async def _withdraw_missing(tx: Transaction, file: ProviderFile) -> int:
     Price and quantity belong to a purchase's identity, so a corrected line is another purchase, and
     what the earlier one was charged for has to be taken back.
     """
-    missing = await provider_files.missing_lines(tx, file)
+    missing = await provider_lines.missing_lines(tx, file)
     for known in missing:
         line = withdrawn(_line(known.raw, known.number))
         await _publish(tx, file, line, known.line_id, known.billing)

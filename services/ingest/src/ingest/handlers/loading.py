@@ -1,4 +1,6 @@
-"""Loads one version of a data set; a version that is in already is skipped, and that is said."""
+"""Loads one version of a data set. The latest one once more is skipped, and that is said; one that
+comes back after another is a version of its own, because it replaces that other one.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +11,22 @@ from ingest.handlers.context import Context
 from ingest.handlers.file_work import UNCHANGED, Loading
 from ingest.handlers.invoice_loading import load_invoice
 from ingest.handlers.usage_loading import load_usage
-from ingest.store import provider_files
+from ingest.store import exports, provider_files
 from ingest.store.exports import Export
 from ingest.store.provider_files import ProviderFile
 from shared.kernel.ids import derived_id
 from shared.kernel.periods import Period, add_months, month_of, utc_day
+from shared.runtime.postgres import Transaction
 
 USAGE = "usage"
 
 
 async def load(context: Context, export: Export, manifest: Manifest) -> None:
     """Bring a version in completely and finish its export."""
-    file = _file_of(export, manifest, await _billing_period(context, export))
+    period = await _billing_period(context, export)
     async with context.database.transaction(actor="provider", correlation_id=export.id) as tx:
-        await provider_files.open_file(tx, file, blobs=len(manifest.blobs))
+        file = await _opened(tx, export, manifest, period)
+        await exports.loads_file(tx, export, file.file_id)
     loading = Loading(context, export, manifest, file.file_id)
     async with loading.transaction() as (tx, known):
         if known.closed:
@@ -31,12 +35,32 @@ async def load(context: Context, export: Export, manifest: Manifest) -> None:
     await (load_usage(loading) if export.kind == USAGE else load_invoice(loading))
 
 
-def _file_of(export: Export, manifest: Manifest, period: Period | None) -> ProviderFile:
+async def _opened(
+    tx: Transaction, export: Export, manifest: Manifest, period: Period | None
+) -> ProviderFile:
+    """The file this export began, the latest one, or a new one."""
+    await provider_files.hold_data_set(tx, export.kind, export.data_set)
+    begun = await provider_files.find_file(tx, export.file_id) if export.file_id else None
+    latest = await provider_files.latest_of(tx, export.kind, export.data_set)
+    for known in (begun, latest):
+        if known is not None and known.etag == manifest.version:
+            return known
+    seen = await provider_files.times_seen(tx, export.kind, export.data_set, manifest.version)
+    file = _file_of(export, manifest, period, times=seen + 1)
+    await provider_files.open_file(tx, file, blobs=len(manifest.blobs))
+    return file
+
+
+def _file_of(
+    export: Export, manifest: Manifest, period: Period | None, *, times: int
+) -> ProviderFile:
+    version = manifest.version if times == 1 else f"{manifest.version}#{times}"
     return ProviderFile(
-        file_id=derived_id("provider-file", export.kind, export.data_set, manifest.version),
+        file_id=derived_id("provider-file", export.kind, export.data_set, version),
         kind=export.kind,
         data_set=export.data_set,
-        version=manifest.version,
+        etag=manifest.version,
+        version=version,
         invoice_number=export.invoice_number,
         billing_period=period,
         estimate=export.estimate,

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from datetime import timedelta
 from io import BytesIO, TextIOWrapper
 from zipfile import BadZipFile, ZipFile
 
 import structlog
 
 from ingest.clients.errors import ProviderBusy, ProviderError, ProviderRefused
-from ingest.domain.price_sheets import Basis, Sheet, read_price_sheet, sheet_events, sheet_id_of
+from ingest.domain.price_sheets import (
+    Basis,
+    Sheet,
+    read_price_sheet,
+    sheet_events,
+    sheet_id_again,
+    sheet_id_of,
+)
 from ingest.handlers.context import Context, retry_after
 from ingest.handlers.heartbeat import LeaseLost, kept
 from ingest.store import price_sheets, quarantine
@@ -24,6 +32,7 @@ from shared.runtime.postgres import Transaction
 log = structlog.get_logger()
 
 TRIES = 6
+AFTER = timedelta(microseconds=1)
 MAX_BYTES = 256 * 1024 * 1024
 _ZIP = b"PK\x03\x04"
 
@@ -80,7 +89,16 @@ def _text_lines(content: bytes) -> Iterator[str]:
 async def _publish(
     tx: Transaction, claimed: Import, sheet: Sheet, basis: Basis, digest: str
 ) -> None:
-    sheet_id = sheet_id_of(claimed.market, claimed.currency, claimed.view, basis, digest)
+    """Publish the sheet unless it is the latest one. One that comes back after another is published
+    again, under an id of its own: it replaces that other one."""
+    latest = await price_sheets.latest_sheet(tx, claimed)
+    if latest and (latest["sha256"], latest["basis"]) == (digest, basis.value):
+        sheet_id = latest["sheet_id"]
+        await price_sheets.finish_import(tx, claimed, outcome="unchanged", sheet_id=sheet_id)
+        return
+    seen = await price_sheets.times_published(tx, claimed, basis=basis.value, sha256=digest)
+    first = sheet_id_of(claimed.market, claimed.currency, claimed.view, basis, digest)
+    sheet_id = sheet_id_again(first, seen + 1)
     head = PriceSheetPublished(
         sheet_id=sheet_id,
         market=claimed.market,
@@ -88,32 +106,37 @@ async def _publish(
         view=claimed.view,
         part=1,
         parts=1,
-        fetched_at=tx.now,
+        # Later than the sheet it replaces, also where the clock stands still.
+        fetched_at=max(tx.now, latest["fetched_at"] + AFTER) if latest else tx.now,
         rows=(),
     )
     file = SheetFile(digest, claimed.view, basis.value, len(sheet.rows), len(sheet.refused))
-    fresh = await price_sheets.keep_sheet(tx, head, file)
-    if fresh:
-        for event in sheet_events(sheet.rows, sheet=head):
-            await tx.publish(event, id=derived_id("price-sheet-part", sheet_id, event.part))
-        refused = [Quarantined(r.line_number, r.code, r.detail, b"") for r in sheet.refused]
-        await quarantine.quarantine(tx, "price-sheet", sheet_id, refused)
-        await tx.record(
-            "price-sheet.published",
-            f"price-sheet/{sheet_id}",
-            after={
-                "market": claimed.market,
-                "currency": claimed.currency,
-                "basis": basis.value,
-                "rows": len(sheet.rows),
-                "refused": len(sheet.refused),
-                "other_currencies": sheet.other_currencies,
-                "higher_tiers": sheet.higher_tiers,
-                "sha256": digest,
-            },
-        )
-    outcome = "published" if fresh else "unchanged"
-    await price_sheets.finish_import(tx, claimed, outcome=outcome, sheet_id=sheet_id)
+    await price_sheets.keep_sheet(tx, head, file)
+    for event in sheet_events(sheet.rows, sheet=head):
+        await tx.publish(event, id=derived_id("price-sheet-part", sheet_id, event.part))
+    refused = [Quarantined(r.line_number, r.code, r.detail, b"") for r in sheet.refused]
+    await quarantine.quarantine(tx, "price-sheet", sheet_id, refused)
+    await _record(tx, head, sheet, file)
+    await price_sheets.finish_import(tx, claimed, outcome="published", sheet_id=sheet_id)
+
+
+async def _record(
+    tx: Transaction, head: PriceSheetPublished, sheet: Sheet, file: SheetFile
+) -> None:
+    await tx.record(
+        "price-sheet.published",
+        f"price-sheet/{head.sheet_id}",
+        after={
+            "market": head.market,
+            "currency": head.currency,
+            "basis": file.basis,
+            "rows": file.rows,
+            "refused": file.refused,
+            "other_currencies": sheet.other_currencies,
+            "higher_tiers": sheet.higher_tiers,
+            "sha256": file.sha256,
+        },
+    )
 
 
 async def _retry(context: Context, claimed: Import, error: Exception) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ingest.domain.usage_lines import Totals, billing_month_of, read_usage_line
 from ingest.handlers.usage_rows import row_of_json
-from ingest.store.provider_files import compress
+from ingest.store.provider_lines import compress
 from ingest.store.quarantine import Quarantined
 from shared.contracts.ingest import USAGE_BUCKETS
 from shared.contracts.usage_frame import (

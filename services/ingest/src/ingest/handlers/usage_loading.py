@@ -13,7 +13,7 @@ from contextlib import aclosing
 from ingest.handlers.downloading import chunks_of
 from ingest.handlers.file_work import LOADED, Contended, Loading
 from ingest.handlers.usage_chunks import Chunk, ChunkStart, first_billing_month, prepare
-from ingest.store import provider_files, quarantine
+from ingest.store import provider_files, provider_lines, quarantine
 from ingest.store.provider_files import Progress, ProviderFile
 from shared.contracts.envelope import PeriodField
 from shared.contracts.ingest import ControlTotal, UsageBatchRecorded, UsageFileClosed
@@ -36,6 +36,8 @@ async def load_usage(loading: Loading) -> None:
         if file.lines_read != done:
             raise Contended(f"file {file.file_id} moved to line {file.lines_read}")
         if not file.closed:
+            if await loading.overtaken(tx, file):
+                return
             await _close(tx, file, _period_of(loading, file, ()))
         await loading.finish(tx, LOADED)
 
@@ -70,7 +72,7 @@ async def _commit(tx: Transaction, file: ProviderFile, chunk: Chunk, *, lines: i
         event = UsageBatchRecorded(src=batch.src, bucket=batch.bucket, frame=batch.frame)
         await tx.publish(event, id=derived_id("usage-batch", batch.src))
     await quarantine.quarantine(tx, "usage", file.file_id, chunk.refused)
-    await provider_files.keep_chunk(
+    await provider_lines.keep_chunk(
         tx,
         file.file_id,
         first_line=file.lines_read + 1,

@@ -225,7 +225,7 @@ CREATE TABLE export (
     state           text NOT NULL CHECK (state IN ('pending', 'running', 'done', 'failed')),
     operation_id    text,                       -- at the provider
     file_id         text,
-    outcome         text,                       -- loaded, unchanged
+    outcome         text,                       -- loaded, unchanged, superseded
     requested_by    text NOT NULL,
     requested_at    timestamptz NOT NULL,
     finished_at     timestamptz,
@@ -243,7 +243,9 @@ CREATE TABLE provider_file (
     file_id               text PRIMARY KEY,
     kind                  text NOT NULL,
     data_set              text NOT NULL,
-    version               text NOT NULL,        -- the manifest's eTag
+    number                bigint GENERATED ALWAYS AS IDENTITY,  -- the order of opening
+    etag                  text NOT NULL,        -- the manifest's
+    version               text NOT NULL,        -- the eTag; of one that came back, eTag#2, …
     invoice_number        text,
     billing_period_start  date,
     billing_period_end    date,
@@ -258,7 +260,8 @@ CREATE TABLE provider_file (
     quarantined           bigint NOT NULL DEFAULT 0,
     opened_at             timestamptz NOT NULL,
     closed_at             timestamptz,
-    UNIQUE (kind, data_set, version)
+    UNIQUE (kind, data_set, version),
+    UNIQUE (kind, data_set, number)
 );
 
 -- The lines as downloaded, compressed by the chunk.
@@ -333,8 +336,10 @@ CREATE TABLE price_sheet (
     sha256      text NOT NULL,
     rows        integer NOT NULL,
     refused     integer NOT NULL,
-    fetched_at  timestamptz NOT NULL
+    fetched_at  timestamptz NOT NULL,
+    number      bigint GENERATED ALWAYS AS IDENTITY
 );
+CREATE INDEX price_sheet_latest ON price_sheet (market, currency, view, number);
 """
 
 

@@ -21,8 +21,8 @@ WHERE id = (
     WHERE state IN ('pending', 'running') AND due_at <= now()
       AND (leased_until IS NULL OR leased_until <= now())
     ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING id, kind, data_set, invoice_number, currency, period, operation_id, attempts, lease,
-          requested_at
+RETURNING id, kind, data_set, invoice_number, currency, period, operation_id, file_id, attempts,
+          lease, requested_at
 """
 RENEW_EXPORT = """
 UPDATE export SET leased_until = now() + $3 * interval '1 second'
@@ -42,16 +42,18 @@ UPDATE export SET operation_id = $3, reason = NULL, due_at = now() + $4 * interv
     lease = NULL, leased_until = NULL
 WHERE id = $1 AND lease = $2
 """
+LOADS_FILE = "UPDATE export SET file_id = $3 WHERE id = $1 AND lease = $2"
 RETRY_EXPORT = """
 UPDATE export
 SET attempts = attempts + $5, reason = $3, due_at = now() + $4 * interval '1 second',
-    operation_id = CASE WHEN $6 THEN NULL ELSE operation_id END, lease = NULL, leased_until = NULL
+    operation_id = CASE WHEN $6 THEN NULL ELSE operation_id END,
+    file_id = CASE WHEN $6 THEN NULL ELSE file_id END, lease = NULL, leased_until = NULL
 WHERE id = $1 AND lease = $2
 """
 FINISH_EXPORT = """
 UPDATE export
-SET state = $3, outcome = $4, file_id = $5, reason = $6, finished_at = $7, lease = NULL,
-    leased_until = NULL
+SET state = $3, outcome = $4, file_id = coalesce($5, file_id), reason = $6, finished_at = $7,
+    lease = NULL, leased_until = NULL
 WHERE id = $1 AND lease = $2
 """
 COUNT_OPEN_EXPORTS = "SELECT count(*) FROM export WHERE state IN ('pending', 'running')"
@@ -96,6 +98,7 @@ class Export:
     currency: str | None
     period: str | None
     operation_id: str | None
+    file_id: str | None  # the version it began to load
     attempts: int
     lease: str
     requested_at: datetime
@@ -111,7 +114,7 @@ class Outcome:
     """How an export ended."""
 
     state: str  # done, failed
-    outcome: str | None = None  # loaded, unchanged
+    outcome: str | None = None  # loaded, unchanged, superseded
     file_id: str | None = None
     reason: str | None = None
 
@@ -149,6 +152,11 @@ async def export_asked(
     tx: Transaction, export: Export, *, operation_id: str, after_s: float
 ) -> None:
     await tx.execute(EXPORT_ASKED, export.id, export.lease, operation_id, after_s)
+
+
+async def loads_file(tx: Transaction, export: Export, file_id: str) -> None:
+    """Keep which version is being loaded, for whoever goes on with it."""
+    await tx.execute(LOADS_FILE, export.id, export.lease, file_id)
 
 
 async def retry_export(

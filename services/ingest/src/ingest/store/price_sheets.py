@@ -53,8 +53,15 @@ WHERE id = $1 AND lease = $2
 KEEP_SHEET = """
 INSERT INTO price_sheet (sheet_id, market, currency, view, basis, sha256, rows, refused, fetched_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-ON CONFLICT (sheet_id) DO NOTHING
-RETURNING true
+"""
+HOLD_SHEETS = "SELECT pg_advisory_xact_lock(hashtextextended('ingest/price-sheet/' || $1, 0))"
+LATEST_SHEET = """
+SELECT sheet_id, sha256, basis, fetched_at FROM price_sheet
+WHERE market = $1 AND currency = $2 AND view = $3 ORDER BY number DESC LIMIT 1
+"""
+TIMES_PUBLISHED = """
+SELECT count(*) FROM price_sheet
+WHERE market = $1 AND currency = $2 AND view = $3 AND basis = $4 AND sha256 = $5
 """
 COUNT_OPEN_IMPORTS = """
 SELECT count(*) FROM price_sheet_import WHERE state IN ('pending', 'running')
@@ -123,9 +130,21 @@ async def finish_import(tx: Transaction, claimed: Import, *, outcome: str, sheet
     await tx.execute(FINISH_IMPORT, claimed.id, claimed.lease, outcome, sheet_id, tx.now)
 
 
-async def keep_sheet(tx: Transaction, sheet: PriceSheetPublished, file: SheetFile) -> bool:
-    """False: this sheet is published already."""
-    kept = await tx.fetchval(
+async def latest_sheet(tx: Transaction, claimed: Import) -> Record | None:
+    """The sheet of this kind that was published last; nobody else publishes one before commit."""
+    place = (claimed.market, claimed.currency, claimed.view)
+    await tx.fetchval(HOLD_SHEETS, "/".join(place))
+    return await tx.fetchrow(LATEST_SHEET, *place)
+
+
+async def times_published(tx: Transaction, claimed: Import, *, basis: str, sha256: str) -> int:
+    """How often this file, read in this way, was the latest sheet."""
+    place = (claimed.market, claimed.currency, claimed.view)
+    return int(await tx.fetchval(TIMES_PUBLISHED, *place, basis, sha256))
+
+
+async def keep_sheet(tx: Transaction, sheet: PriceSheetPublished, file: SheetFile) -> None:
+    await tx.execute(
         KEEP_SHEET,
         sheet.sheet_id,
         sheet.market,
@@ -137,7 +156,6 @@ async def keep_sheet(tx: Transaction, sheet: PriceSheetPublished, file: SheetFil
         file.refused,
         sheet.fetched_at,
     )
-    return kept is True
 
 
 async def count_open_imports(reader: Reader) -> int:
