@@ -49,12 +49,13 @@ CREATE TABLE ingest.export (
     requested_at timestamp with time zone NOT NULL,
     finished_at timestamp with time zone,
     attempts integer DEFAULT 0 NOT NULL,
+    waits_until timestamp with time zone,
     due_at timestamp with time zone NOT NULL,
     leased_until timestamp with time zone,
     lease text,
     reason text,
     CONSTRAINT export_kind_check CHECK ((kind = ANY (ARRAY['usage'::text, 'reconciliation'::text]))),
-    CONSTRAINT export_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'running'::text, 'done'::text, 'failed'::text])))
+    CONSTRAINT export_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'running'::text, 'waiting'::text, 'done'::text, 'failed'::text])))
 );
 
 CREATE TABLE ingest.price_sheet (
@@ -432,7 +433,7 @@ ALTER TABLE ONLY ingest.sync
 ALTER TABLE ONLY ingest.webhook_delivery
     ADD CONSTRAINT webhook_delivery_pkey PRIMARY KEY (id);
 
-CREATE INDEX export_open ON ingest.export USING btree (due_at) WHERE (state = ANY (ARRAY['pending'::text, 'running'::text]));
+CREATE INDEX export_open ON ingest.export USING btree (due_at) WHERE (state = ANY (ARRAY['pending'::text, 'running'::text, 'waiting'::text]));
 
 CREATE INDEX export_requested ON ingest.export USING btree (requested_at DESC, id);
 

@@ -417,11 +417,80 @@ async def test_links_that_expired_are_asked_for_again(scene: Scene) -> None:
     assert row["outcome"] == "loaded"
 
 
-async def test_nothing_to_export_is_said_in_the_providers_words(scene: Scene) -> None:
-    """An invoice that is not out yet."""
-    row = await export(scene, kind="billed", invoice_number="G000999999")
+async def waiting(scene: Scene, export_id: str, kind: str = "usage") -> dict[str, Any]:
+    """The export after it asked once more, if its time has come."""
+    for _ in range(3):
+        await scene.ingest.work("exports")
+        await scene.execute("UPDATE export SET due_at = now()")
+    row: dict[str, Any] = await scene.ingest.ok("GET", f"/v1/{kind}-exports/{export_id}")
+    return row
 
-    assert (row["state"], row["reason"]) == ("failed", "5000: No data available")
+
+async def open_work(scene: Scene) -> int:
+    async with scene.ingest.service.database.read() as reader:
+        return await export_store.count_open_exports(reader)
+
+
+async def test_an_invoice_whose_lines_are_not_there_yet_is_waited_for(scene: Scene) -> None:
+    """It is said in the provider's words until when; then they are loaded."""
+    row = await waiting(scene, await order(scene))
+
+    assert (row["state"], row["reason"]) == ("waiting", "5000: No data available")
+    assert row["waits_until"] == "2026-04-14T15:12:00Z"
+    assert await open_work(scene) == 0
+    await publish(scene, [line(1)])
+    assert (await waiting(scene, row["id"]))["state"] == "waiting"
+
+    await scene.at("2026-04-14T15:12:00+00:00")
+    assert await open_work(scene) == 1
+    row = await finish(scene, row["id"])
+
+    assert (row["state"], row["outcome"], row["reason"]) == ("done", "loaded", None)
+    assert len(await closed(scene)) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "state", "outcome"),
+    [("usage", "done", "no_data"), ("reconciliation", "failed", None)],
+)
+async def test_an_invoice_that_stays_without_lines_is_an_answer_and_can_be_asked_for_again(
+    scene: Scene, kind: str, state: str, outcome: str | None
+) -> None:
+    """Not everybody uses Azure; but an invoice without any line is none."""
+    body = {"invoice_number": INVOICE} | ({"kind": "billed"} if kind == "usage" else {})
+    made = await scene.ingest.ok("POST", f"/v1/{kind}-exports", json=body)
+    await waiting(scene, made["id"], kind)
+    await scene.at("2026-04-24T09:12:00+00:00")
+    row = await waiting(scene, made["id"], kind)
+    assert (row["state"], row["outcome"]) == (state, outcome)
+    assert "No data available" in row["reason"]
+
+    again = await scene.ingest.ok("POST", f"/v1/{kind}-exports/{made['id']}:retry")
+    assert again == {"id": made["id"], "state": "pending"}
+    row = await waiting(scene, made["id"], kind)
+
+    assert (row["state"], row["waits_until"]) == ("waiting", "2026-04-24T15:12:00Z")
+    assert len(await scene.audit("export.resumed")) == 1
+
+
+async def test_open_usage_that_does_not_exist_is_an_answer(scene: Scene) -> None:
+    """Nobody used anything in this period yet; order it again tomorrow."""
+    row = await export(scene, kind="unbilled", currency="EUR", period="current")
+
+    assert (row["state"], row["outcome"]) == ("done", "no_data")
+    assert row["reason"] == "5000: No data available"
+
+
+async def test_an_export_that_is_loaded_is_not_asked_for_again(scene: Scene) -> None:
+    """A new order does that."""
+    await publish(scene, [line(1)])
+    row = await export(scene)
+
+    loaded = await scene.ingest.http.post(f"/v1/usage-exports/{row['id']}:retry")
+    unknown = await scene.ingest.http.post(f"/v1/reconciliation-exports/{row['id']}:retry")
+
+    assert (loaded.status_code, loaded.json()["code"]) == (409, "export_not_resumable")
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "export_unknown")
 
 
 async def test_open_usage_is_an_estimate_of_the_running_month(scene: Scene) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter
 
-from ingest.api import evidence, files, orders, receiver, subscription_orders
+from ingest.api import evidence, files, orders, receiver, resuming, subscription_orders
 from ingest.clients.certificates import Certificates
 from ingest.handlers.context import Context
 from ingest.settings import IngestSettings
@@ -18,6 +18,7 @@ def routers(
     return (
         receiver.router(context.database, certificates),
         orders.router(context, settings),
+        resuming.router(context.database),
         subscription_orders.router(context),
         evidence.router(context.database),
         files.router(context.database),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from ingest.clients.errors import ProviderBusy, ProviderError
 from ingest.clients.graph import DownloadFailed, ExportExpired, Failed, Running
 from ingest.clients.gunzip import Truncated
+from ingest.domain.no_data import asked_again_at
 from ingest.handlers.context import Context, retry_after
-from ingest.handlers.file_work import Contended
+from ingest.handlers.file_work import NO_DATA, USAGE, Contended
 from ingest.handlers.heartbeat import LeaseLost, kept
 from ingest.handlers.loading import load
 from ingest.store import exports
@@ -63,9 +64,24 @@ async def _poll(context: Context, export: Export, operation_id: str) -> None:
     if isinstance(found, Running):
         await _later(context, export, reason=None, after_s=found.after_s, counts=False)
     elif isinstance(found, Failed):
-        await _fail(context, export, f"{found.code}: {found.message}")
+        words = f"{found.code}: {found.message}"
+        await (_without_data if found.no_data else _fail)(context, export, words)
     else:
         await load(context, export, found)
+
+
+async def _without_data(context: Context, export: Export, words: str) -> None:
+    """Wait for the lines of an invoice, visibly; open usage that does not exist is an answer."""
+    async with context.database.transaction(correlation_id=export.id) as tx:
+        billed = not export.estimate
+        again = asked_again_at(tx.now, ordered_at=export.requested_at, billed=billed)
+        if again is not None:
+            await exports.wait_for_data(tx, export, reason=words, until=again)
+            return
+        if export.kind == USAGE or not billed:
+            await exports.finish_export(tx, export, Outcome("done", NO_DATA, reason=words))
+            return
+    await _fail(context, export, f"{words} (every invoice has lines)")
 
 
 async def _later(

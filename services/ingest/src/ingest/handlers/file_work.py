@@ -13,7 +13,8 @@ from ingest.store.exports import Export, Outcome
 from ingest.store.provider_files import ProviderFile
 from shared.runtime.postgres import Transaction
 
-LOADED, UNCHANGED, SUPERSEDED = "loaded", "unchanged", "superseded"
+LOADED, UNCHANGED, SUPERSEDED, NO_DATA = "loaded", "unchanged", "superseded", "no_data"
+USAGE = "usage"
 
 
 class Contended(Exception):

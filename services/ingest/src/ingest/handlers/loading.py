@@ -8,7 +8,7 @@ from ingest.clients.graph import Manifest
 from ingest.domain.documents import Fields
 from ingest.domain.usage_lines import Totals
 from ingest.handlers.context import Context
-from ingest.handlers.file_work import UNCHANGED, Loading
+from ingest.handlers.file_work import UNCHANGED, USAGE, Loading
 from ingest.handlers.invoice_loading import load_invoice
 from ingest.handlers.usage_loading import load_usage
 from ingest.store import exports, provider_files
@@ -17,8 +17,6 @@ from ingest.store.provider_files import ProviderFile
 from shared.kernel.ids import derived_id
 from shared.kernel.periods import Period, add_months, month_of, utc_day
 from shared.runtime.postgres import Transaction
-
-USAGE = "usage"
 
 
 async def load(context: Context, export: Export, manifest: Manifest) -> None:

@@ -222,20 +222,22 @@ CREATE TABLE export (
     invoice_number  text,
     currency        text,
     period          text,
-    state           text NOT NULL CHECK (state IN ('pending', 'running', 'done', 'failed')),
+    state           text NOT NULL
+                    CHECK (state IN ('pending', 'running', 'waiting', 'done', 'failed')),
     operation_id    text,                       -- at the provider
     file_id         text,
-    outcome         text,                       -- loaded, unchanged, superseded
+    outcome         text,                       -- loaded, unchanged, superseded, no_data
     requested_by    text NOT NULL,
     requested_at    timestamptz NOT NULL,
     finished_at     timestamptz,
     attempts        integer NOT NULL DEFAULT 0,
+    waits_until     timestamptz,                -- for data, in business time
     due_at          timestamptz NOT NULL,
     leased_until    timestamptz,
     lease           text,
     reason          text
 );
-CREATE INDEX export_open ON export (due_at) WHERE state IN ('pending', 'running');
+CREATE INDEX export_open ON export (due_at) WHERE state IN ('pending', 'running', 'waiting');
 CREATE INDEX export_requested ON export (requested_at DESC, id);
 
 -- One version of one data set. Progress is the number of lines that are committed.

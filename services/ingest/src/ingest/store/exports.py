@@ -18,7 +18,8 @@ CLAIM_EXPORT = """
 UPDATE export SET state = 'running', lease = $1, leased_until = now() + $2 * interval '1 second'
 WHERE id = (
     SELECT id FROM export
-    WHERE state IN ('pending', 'running') AND due_at <= now()
+    WHERE (state IN ('pending', 'running') AND due_at <= now()
+           OR state = 'waiting' AND waits_until <= $3)
       AND (leased_until IS NULL OR leased_until <= now())
     ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING id, kind, data_set, invoice_number, currency, period, operation_id, file_id, attempts,
@@ -50,23 +51,40 @@ SET attempts = attempts + $5, reason = $3, due_at = now() + $4 * interval '1 sec
     file_id = CASE WHEN $6 THEN NULL ELSE file_id END, lease = NULL, leased_until = NULL
 WHERE id = $1 AND lease = $2
 """
+WAIT_FOR_DATA = """
+UPDATE export
+SET state = 'waiting', reason = $3, waits_until = $4, attempts = 0, operation_id = NULL,
+    lease = NULL, leased_until = NULL
+WHERE id = $1 AND lease = $2
+"""
+RESUME_EXPORT = """
+UPDATE export
+SET state = 'pending', outcome = NULL, reason = NULL, waits_until = NULL, attempts = 0,
+    operation_id = NULL, file_id = NULL, finished_at = NULL, requested_at = $3, due_at = now()
+WHERE id = $1 AND kind = $2 AND (state IN ('waiting', 'failed') OR outcome = 'no_data')
+RETURNING true
+"""
 FINISH_EXPORT = """
 UPDATE export
 SET state = $3, outcome = $4, file_id = coalesce($5, file_id), reason = $6, finished_at = $7,
     lease = NULL, leased_until = NULL
 WHERE id = $1 AND lease = $2
 """
-COUNT_OPEN_EXPORTS = "SELECT count(*) FROM export WHERE state IN ('pending', 'running')"
+# What waits for the provider is no work for us before its time.
+COUNT_OPEN_EXPORTS = """
+SELECT count(*) FROM export
+WHERE state IN ('pending', 'running') OR state = 'waiting' AND waits_until <= $1
+"""
 LIST_EXPORTS = """
 SELECT id, kind, data_set, invoice_number, currency, period, state, outcome, file_id, reason,
-       attempts, requested_by, requested_at, finished_at
+       attempts, waits_until, requested_by, requested_at, finished_at
 FROM export
 WHERE kind = $1 AND ($2::timestamptz IS NULL OR (requested_at, id) < ($2, $3))
 ORDER BY requested_at DESC, id DESC LIMIT $4
 """
 FIND_EXPORT = """
 SELECT id, kind, data_set, invoice_number, currency, period, state, outcome, file_id, reason,
-       attempts, requested_by, requested_at, finished_at
+       attempts, waits_until, requested_by, requested_at, finished_at
 FROM export WHERE id = $1 AND kind = $2
 """
 
@@ -114,7 +132,7 @@ class Outcome:
     """How an export ended."""
 
     state: str  # done, failed
-    outcome: str | None = None  # loaded, unchanged, superseded
+    outcome: str | None = None  # loaded, unchanged, superseded, no_data
     file_id: str | None = None
     reason: str | None = None
 
@@ -134,7 +152,7 @@ async def add_export(tx: Transaction, export_id: str, order: Order) -> None:
 
 
 async def claim_export(tx: Transaction, lease: str) -> Export | None:
-    row = await tx.fetchrow(CLAIM_EXPORT, lease, LEASE_S)
+    row = await tx.fetchrow(CLAIM_EXPORT, lease, LEASE_S, tx.now)
     return Export(**dict(row)) if row else None
 
 
@@ -174,6 +192,16 @@ async def retry_export(
     )
 
 
+async def wait_for_data(tx: Transaction, export: Export, *, reason: str, until: datetime) -> None:
+    """Ask the provider again at this business time."""
+    await tx.execute(WAIT_FOR_DATA, export.id, export.lease, reason, until)
+
+
+async def resume_export(tx: Transaction, export_id: str, kind: str) -> bool:
+    """Order it once more, as of now; False when it neither waits nor failed."""
+    return await tx.fetchval(RESUME_EXPORT, export_id, kind, tx.now) is True
+
+
 async def finish_export(tx: Transaction, export: Export, outcome: Outcome) -> None:
     await tx.execute(
         FINISH_EXPORT,
@@ -188,7 +216,7 @@ async def finish_export(tx: Transaction, export: Export, outcome: Outcome) -> No
 
 
 async def count_open_exports(reader: Reader) -> int:
-    return int(await reader.fetchval(COUNT_OPEN_EXPORTS))
+    return int(await reader.fetchval(COUNT_OPEN_EXPORTS, reader.now))
 
 
 async def list_exports(
