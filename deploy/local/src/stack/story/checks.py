@@ -17,10 +17,10 @@ from typing import Any
 from shared.kernel import conventions
 from shared.kernel.errors import Invalid
 from shared.kernel.periods import monthly_cycle, next_cycle, previous_cycle, utc_day
+from stack.positioned_yaml import Place
 from stack.story.focus import FocusError, read_focus
 from stack.story.format import Contract, Story, subscription_names
 
-Place = tuple[str | int, ...]
 Found = tuple[Place, str]  # where it stands, and what is wrong with it
 
 # Where names are used, and what they are names of.
