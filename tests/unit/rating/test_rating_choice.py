@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rating.domain import price_changes, rules
-from rating.domain.fx import FxRate
 from rating.domain.price_changes import ChangeState, Monthly, at_stake, numbered, require_current
 from rating.domain.pricing import PriceBook, licence_price
 from rating.domain.rules import (
@@ -27,6 +26,7 @@ from rating.domain.rules import (
     Scope,
 )
 from shared.kernel.errors import Conflict, Invalid
+from shared.kernel.fx import FxRate
 from support.rating_facts import E3, contract, day, rule, sheet_row
 
 SUBJECT = Scope(

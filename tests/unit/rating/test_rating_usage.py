@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rating.domain.desired import Desired
-from rating.domain.fx import FxRate
 from rating.domain.minimums import minimum_charges
 from rating.domain.purchases import purchase_charge
 from rating.domain.rules import Base, CostPlus, Discount, ListPrice, Markup, Minimum, Rule, RuleKind
@@ -32,6 +31,7 @@ from shared.contracts.invoicing import ContractChanged
 from shared.contracts.rating import ChargeRated
 from shared.contracts.usage_frame import UsageLine
 from shared.kernel.errors import Held
+from shared.kernel.fx import FxRate
 from support.rating_facts import (
     april_lines,
     birch,

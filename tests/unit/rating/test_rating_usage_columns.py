@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rating.domain import frames
-from rating.domain.fx import FxRate
 from rating.domain.usage import Decider, UsageBook, group_lines
 from rating.domain.usage_columns import group_table
 from shared.contracts.usage_frame import UsageLine, lines_of, open_frame
+from shared.kernel.fx import FxRate
 from support.rating_facts import april_lines, birch, birch_rules, day, markup, usage_file
 
 RULES = [

@@ -12,22 +12,8 @@ from datetime import date
 from decimal import Decimal
 
 from shared.contracts.invoicing import AccountChanged, ContractChanged, InvoiceLine, SiteAmount
-from shared.kernel.errors import Held
+from shared.kernel.fx import FxRate, rate_on
 from shared.kernel.money import EXACT, Rounding, exponent, round_to
-
-NO_FX_RATE = "no_fx_rate"
-
-
-@dataclass(frozen=True, slots=True)
-class FxRate:
-    """One unit of `source_currency` is `rate` units of `target_currency`, as of `on`."""
-
-    source_currency: str
-    target_currency: str
-    on: date
-    version: int
-    rate: Decimal
-    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +31,7 @@ def pinned(rates: Iterable[FxRate], source: str, target: str, *, on: date) -> Fx
     Raises:
         Held: `no_fx_rate`.
     """
-    if source == target:
-        return None
-    known = [
-        rate
-        for rate in rates
-        if (rate.source_currency, rate.target_currency) == (source, target) and rate.on <= on
-    ]
-    if not known:
-        raise Held(NO_FX_RATE, f"no rate {source} to {target} on or before {on}")
-    return max(known, key=lambda rate: (rate.on, rate.version))
+    return None if source == target else rate_on(on, rates, source=source, target=target)
 
 
 def converted(amount: Decimal, rate: FxRate | None, currency: str) -> tuple[Decimal, Decimal]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import structlog
 
 from invoicing.domain.collect import ControlTotal, net_of, require_complete
-from invoicing.domain.consolidate import NO_FX_RATE
 from invoicing.domain.lifecycle import RunState
 from invoicing.handlers import consolidating, drafting
 from invoicing.store import charges, fx_rates, parties, runs
 from shared.contracts.invoicing import ContractChanged, InvoiceDrafted, InvoiceLine
 from shared.contracts.rating import ChargeRated, CycleRated, FxRateEntered
 from shared.kernel.errors import Conflict, DomainError
+from shared.kernel.fx import NO_FX_RATE
 from shared.kernel.ids import derived_id
 from shared.runtime.postgres import Transaction
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from invoicing.domain.consolidate import FxRate
 from shared.contracts.rating import FxRateEntered
+from shared.kernel.fx import FxRate
 from shared.runtime.postgres import Reader, Transaction
 
 ADD_FX_RATE = """

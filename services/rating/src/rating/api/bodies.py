@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from rating.domain import rules
-from rating.domain.fx import FxRate
 from rating.domain.price_changes import Item
 from rating.domain.promotions import Keeps, Promotion
 from rating.domain.rules import Base, Rule, RuleKind, Scope
@@ -22,6 +21,7 @@ from rating.store.price_json import (
 )
 from rating.store.prices import Entered
 from shared.contracts.envelope import Currency, Exact
+from shared.kernel.fx import FxRate
 
 DIGITS = 20
 MANY = 1_000

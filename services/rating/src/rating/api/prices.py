@@ -17,9 +17,9 @@ from rating.api.bodies import (
 )
 from rating.api.entering import Books
 from rating.api.paging import Named, after_version
-from rating.domain.fx import FxRate
 from rating.store import prices
 from rating.store.price_json import rate_to_json
+from shared.kernel.fx import FxRate
 from shared.runtime.postgres import Database
 from shared.runtime.web import CursorParam, Limit, Prices, Reads, encode_cursor, page
 

@@ -11,22 +11,10 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from shared.kernel.errors import Held
+from shared.kernel.fx import FxRate, rate_on
 
 PROVIDER = "provider"
 SAME_CURRENCY = "same currency"
-
-
-@dataclass(frozen=True, slots=True)
-class FxRate:
-    """One entered rate: one unit of `source_currency` is `rate` units of `target_currency`."""
-
-    source_currency: str
-    target_currency: str
-    on: date
-    version: int
-    rate: Decimal
-    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +49,5 @@ def conversion(
     if currency == provider.billing_currency:
         return Conversion(provider.rate, provider.on, PROVIDER)
     day = provider.on or month_end
-    pair = (provider.pricing_currency, currency)
-    known = [r for r in rates if (r.source_currency, r.target_currency) == pair and r.on <= day]
-    if not known:
-        raise Held("no_fx_rate", f"no rate {pair[0]} to {pair[1]} on or before {day}")
-    latest = max(known, key=lambda r: (r.on, r.version))
+    latest = rate_on(day, rates, source=provider.pricing_currency, target=currency)
     return Conversion(latest.rate, latest.on, latest.source, latest.version)

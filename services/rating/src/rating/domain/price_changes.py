@@ -14,11 +14,11 @@ from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
-from rating.domain.fx import FxRate
 from rating.domain.promotions import Promotion
 from rating.domain.rules import Rule
 from shared.contracts.rating import ChargeRated
 from shared.kernel.errors import Conflict
+from shared.kernel.fx import FxRate
 from shared.kernel.money import EXACT
 
 Item = Rule | Promotion | FxRate

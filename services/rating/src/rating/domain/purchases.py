@@ -14,7 +14,7 @@ from rating.domain import rules
 from rating.domain.closing import closed
 from rating.domain.cycles import bill_on, usage_boundary
 from rating.domain.desired import charge_id
-from rating.domain.fx import Conversion, FxRate, ProviderRate, conversion
+from rating.domain.fx import Conversion, ProviderRate, conversion
 from rating.domain.rules import Fixed, ListPrice, Rule, RuleKind, Scope
 from rating.domain.usage import unit_sale
 from shared.contracts.envelope import PeriodField
@@ -22,6 +22,7 @@ from shared.contracts.ingest import ProviderPurchaseRecorded
 from shared.contracts.invoicing import ContractChanged
 from shared.contracts.rating import ChargeKind, ChargeProduct, ChargeRated, PriceBasis
 from shared.kernel.errors import Held
+from shared.kernel.fx import FxRate
 from shared.kernel.money import Rounding, exponent, round_to, to_decimal
 
 DEFAULT_RULE = "provider-list"

@@ -15,7 +15,7 @@ from enum import StrEnum
 from fractions import Fraction
 
 from rating.domain import rules
-from rating.domain.fx import FxRate, ProviderRate, conversion
+from rating.domain.fx import ProviderRate, conversion
 from rating.domain.ownership import is_before_all, owner_of_change
 from rating.domain.rules import (
     Base,
@@ -31,6 +31,7 @@ from rating.domain.rules import (
 from shared.contracts.invoicing import ContractChanged
 from shared.contracts.usage_frame import UsageLine
 from shared.kernel.errors import Held, Invalid
+from shared.kernel.fx import FxRate
 from shared.kernel.money import EXACT
 
 

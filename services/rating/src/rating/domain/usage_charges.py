@@ -16,7 +16,7 @@ from rating.domain import rules
 from rating.domain.closing import closed
 from rating.domain.cycles import bill_on, usage_boundary
 from rating.domain.desired import Desired, Draft, Hold, charge_id
-from rating.domain.fx import Conversion, FxRate, conversion
+from rating.domain.fx import Conversion, conversion
 from rating.domain.rules import Rule
 from rating.domain.usage import HELD, GroupKey, Outcome, unit_sale
 from shared.contracts.envelope import PeriodField
@@ -29,6 +29,7 @@ from shared.contracts.rating import (
     UsageBasis,
 )
 from shared.kernel.errors import Held
+from shared.kernel.fx import FxRate
 from shared.kernel.money import EXACT, Rounding, exponent, round_to, to_decimal
 from shared.kernel.periods import Period, month_of
 

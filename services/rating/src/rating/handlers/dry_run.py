@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 
-from rating.domain.fx import FxRate
 from rating.domain.licences import Terms
 from rating.domain.monthly import monthly_revenue
 from rating.domain.price_changes import Item, Monthly, Moved, Proposed, at_stake, moved
@@ -26,6 +25,7 @@ from rating.store.due import DueKind
 from rating.store.prices import Note
 from shared.contracts.invoicing import ContractChanged
 from shared.contracts.rating import ChargeKind, ChargeRated
+from shared.kernel.fx import FxRate
 from shared.kernel.periods import utc_day
 from shared.runtime.postgres import Database, Transaction
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import date
 
-from rating.domain.fx import FxRate
 from rating.domain.price_changes import Item, Proposed, name_of, numbered
 from rating.domain.promotions import Promotion
 from rating.domain.rules import Rule, RuleKind
@@ -16,6 +15,7 @@ from rating.store.price_json import item_to_json
 from rating.store.prices import Note
 from shared.contracts.ingest import PriceSheetPublished
 from shared.contracts.rating import FxRateEntered
+from shared.kernel.fx import FxRate
 from shared.kernel.ids import derived_id
 from shared.runtime.postgres import Reader, Transaction
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from rating.domain.fx import FxRate
 from rating.domain.price_changes import Item
 from rating.domain.promotions import Keeps, Promotion
 from rating.domain.rules import (
@@ -28,6 +27,7 @@ from rating.domain.rules import (
     Scope,
 )
 from shared.kernel.errors import Invalid
+from shared.kernel.fx import FxRate
 
 Json = dict[str, JsonValue]
 SCOPE_PARTS = (

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from rating.domain.fx import FxRate
 from rating.domain.rules import Rule, RuleKind, Scope
 from rating.store.price_json import price_from_json, price_to_json
+from shared.kernel.fx import FxRate
 from shared.runtime.postgres import Reader, Record, Transaction
 
 LATEST_RULE = """
