@@ -29,6 +29,7 @@ from shared.kernel.periods import utc_day
 from shared.runtime.http import OutcomeUnknown, Response, Unreachable
 
 LONGEST_WAIT_S = 24 * 3600.0
+RECORDED_WITHIN_S = 3600.0  # how far the activity log lags is documented nowhere
 ORDER = "order"
 MADE_ONCE = frozenset({OrderKind.PURCHASE, OrderKind.UPGRADE})  # each call makes another one
 
@@ -125,22 +126,53 @@ async def _look(context: Context, order: Order) -> None:
     seen = await act_for(order).look(context, order)
     if seen.finding is Finding.SO:
         await _confirm(context, order, seen)
-    elif seen.finding is Finding.MOVED and await _on_record(context, order):
-        words = "done, and changed by somebody since"
-        end = End(OrderState.CONFIRMED, words, "overtaken")
-        await _finish(context, order, end, subscription_ids=seen.subscription_ids)
-    elif order.accepted:
-        await _later(context, order, End(OrderState.UNKNOWN, "does not show yet"), answered=0)
-    elif seen.finding is Finding.UNTOUCHED:
+    elif seen.finding is Finding.UNTOUCHED and not order.accepted:
         words = "nothing happened: the same request again"
         await _later(context, order, End(OrderState.CHECKED, words), answered=0)
+    elif seen.finding is Finding.UNTOUCHED:
+        await _later(context, order, End(OrderState.UNKNOWN, "does not show yet"), answered=0)
+    elif order.restores:
+        await _restore_met_news(context, order)
     elif order.kind in MADE_ONCE:
-        # The log may lag: a second one would be a second purchase.
-        words = "it moved, and nothing of ours is on record yet: looked for again"
+        await _made_and_not_listed(context, order)
+    else:
+        await _met_news(context, order, seen)
+
+
+async def _restore_met_news(context: Context, order: Order) -> None:
+    """The record knows our first call and so says nothing of this one."""
+    if order.accepted and order.waited_s < RECORDED_WITHIN_S:
+        await _later(context, order, End(OrderState.UNKNOWN, "does not show yet"), answered=0)
+        return
+    words = "somebody changed the subscription before what was dropped was back"
+    await _refused(context, order, End(OrderState.REFUSED, words), alert=True)
+
+
+async def _made_and_not_listed(context: Context, order: Order) -> None:
+    """Never made a second time, however long the lists and the record take."""
+    is_made = order.accepted or await _on_record(context, order)
+    if is_made and order.waited_s >= LONGEST_WAIT_S:
+        words = "made, and not listed for a day: look there for what came of it"
+        await _finish(context, order, End(OrderState.CONFIRMED, words, "not_listed"), alert=True)
+        return
+    words = "made; not listed yet" if is_made else "it moved; nothing of ours is on record yet"
+    await _later(context, order, End(OrderState.UNKNOWN, words), answered=0)
+
+
+async def _met_news(context: Context, order: Order, seen: Seen) -> None:
+    """Ours and then somebody else's, or somebody else's alone; what they did stays as it is."""
+    is_over = order.waited_s >= RECORDED_WITHIN_S
+    if await _on_record(context, order) or (order.accepted and is_over):
+        end = End(OrderState.CONFIRMED, "done, and changed by somebody since", "overtaken")
+        await _finish(context, order, end, subscription_ids=seen.subscription_ids)
+    elif not is_over:
+        words = "it moved, and nothing of ours is on record yet"
         await _later(context, order, End(OrderState.UNKNOWN, words), answered=0)
     else:
-        words = "nothing of ours is on record and the subscription moved: checked anew"
-        await _later(context, order, End(OrderState.PLANNED, words), answered=1, asked_s=0.0)
+        words = "somebody changed the subscription and our request is not on record; order again"
+        offer = {"kind": order.kind.value, **order.wish.to_json()}
+        end = End(OrderState.REFUSED, words, "changed_meanwhile", offer)
+        await _finish(context, order, end, alert=True, subscription_ids=seen.subscription_ids)
 
 
 async def _confirm(context: Context, order: Order, seen: Seen) -> None:

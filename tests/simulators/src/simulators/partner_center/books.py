@@ -37,6 +37,10 @@ class Switches(BaseModel):
     throttle_window_s: float = 60
     accepted_writes: bool = False  # a PATCH is answered 202 with a Location instead of 200
     stale_reads: int = Field(default=0, ge=0)  # reads after such a PATCH that show the state before
+    # The lists lag, each by itself: they show so many, the oldest; None is all.
+    shown_audit_records: int | None = Field(default=None, ge=0)
+    shown_orders: int | None = Field(default=None, ge=0)
+    shown_transitions: int | None = Field(default=None, ge=0)
     renewal_delay_minutes: int = Field(default=0, ge=0, le=1440)
     silent_renewals: bool = False  # renewals without webhook and audit record
     purchase_webhooks: bool = False  # `subscription-updated` for a new subscription

@@ -87,6 +87,7 @@ class OrdersApi:
     async def _orders(self, request: Request) -> Answer:
         customer = self._customer(request)
         found = [o for o in self._shop.books.orders if o.customer_id == customer.id]
+        found = found[: self._shop.books.switches.shown_orders]
         return Answer.of(200, collection([resources.order(o) for o in found]))
 
     async def _order(self, request: Request) -> Answer:

@@ -72,6 +72,7 @@ class TransitionsApi:
     async def _transitions(self, request: Request) -> Answer:
         source = self._record(request)
         found = [t for t in self._shop.books.transitions if t.from_subscription_id == source.id]
+        found = found[: self._shop.books.switches.shown_transitions]
         return Answer.of(200, collection([_transition(t) for t in found]))
 
     async def _upgrade(self, request: Request) -> Answer:
