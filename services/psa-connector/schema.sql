@@ -8,6 +8,15 @@ BEGIN
 
 END $$;
 
+CREATE TABLE psa_connector.adoption (
+    intent_id text NOT NULL,
+    external_id text NOT NULL,
+    planned jsonb NOT NULL,
+    operation jsonb NOT NULL,
+    decided_by text NOT NULL,
+    decided_at timestamp with time zone NOT NULL
+);
+
 CREATE TABLE psa_connector.connection (
     id text NOT NULL,
     vendor text NOT NULL,
@@ -28,6 +37,13 @@ CREATE TABLE psa_connector.contract_mapping (
     company_id text,
     target_id text,
     changed_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE psa_connector.dismissed_line (
+    connection_id text NOT NULL,
+    external_id text NOT NULL,
+    decided_by text NOT NULL,
+    decided_at timestamp with time zone NOT NULL
 );
 
 CREATE TABLE psa_connector.intent (
@@ -117,11 +133,17 @@ CREATE TABLE psa_connector.target (
     failures integer DEFAULT 0 NOT NULL
 );
 
+ALTER TABLE ONLY psa_connector.adoption
+    ADD CONSTRAINT adoption_pkey PRIMARY KEY (intent_id);
+
 ALTER TABLE ONLY psa_connector.connection
     ADD CONSTRAINT connection_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY psa_connector.contract_mapping
     ADD CONSTRAINT contract_mapping_pkey PRIMARY KEY (contract_id);
+
+ALTER TABLE ONLY psa_connector.dismissed_line
+    ADD CONSTRAINT dismissed_line_pkey PRIMARY KEY (connection_id, external_id);
 
 ALTER TABLE ONLY psa_connector.intent
     ADD CONSTRAINT intent_connection_id_key_key UNIQUE (connection_id, key);
@@ -147,6 +169,8 @@ ALTER TABLE ONLY psa_connector.source
 ALTER TABLE ONLY psa_connector.target
     ADD CONSTRAINT target_pkey PRIMARY KEY (connection_id, name);
 
+CREATE INDEX intent_delivered_line ON psa_connector.intent USING btree (connection_id, target_id) WHERE ((state = 'confirmed'::text) AND (kind = ANY (ARRAY['addition'::text, 'contract_charge'::text])));
+
 CREATE INDEX intent_open ON psa_connector.intent USING btree (connection_id, target, source_seq, ordinal) WHERE (state <> ALL (ARRAY['confirmed'::text, 'superseded'::text]));
 
 CREATE INDEX intent_source ON psa_connector.intent USING btree (source_seq);
@@ -165,8 +189,14 @@ CREATE INDEX source_open ON psa_connector.source USING btree (seq) WHERE (state 
 
 CREATE INDEX target_leased ON psa_connector.target USING btree (connection_id, lease_until);
 
+ALTER TABLE ONLY psa_connector.adoption
+    ADD CONSTRAINT adoption_intent_id_fkey FOREIGN KEY (intent_id) REFERENCES psa_connector.intent(id);
+
 ALTER TABLE ONLY psa_connector.contract_mapping
     ADD CONSTRAINT contract_mapping_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES psa_connector.connection(id);
+
+ALTER TABLE ONLY psa_connector.dismissed_line
+    ADD CONSTRAINT dismissed_line_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES psa_connector.connection(id);
 
 ALTER TABLE ONLY psa_connector.intent
     ADD CONSTRAINT intent_connection_id_fkey FOREIGN KEY (connection_id) REFERENCES psa_connector.connection(id);

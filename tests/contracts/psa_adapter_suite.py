@@ -25,6 +25,7 @@ from psa_connector.clients.psa import (
     WriteUnknown,
 )
 from psa_connector.clients.vendors import Clients
+from psa_connector.domain.adopting import LINES, rivals
 from psa_connector.domain.connection import Connection
 from psa_connector.domain.operations import kind_of, product_of
 from psa_connector.domain.outcomes import Done, Write
@@ -251,6 +252,21 @@ class PsaAdapterSuite:
 
         assert await bench.count() == 0
         assert await bench.vendors.violations() == []
+
+    async def test_lines_that_are_there_are_told_in_our_words(self, bench: Bench) -> None:
+        """With our key, and as we asked for them: nothing of ours is ever taken for foreign."""
+        works = [work for work in bench.works if kind_of(work.operation) in LINES]
+        async with bench.client() as client:
+            for work in works:
+                await client.write(work, await wanted(client, work))
+            lines = {line.key: line for line in await client.existing(works[0].place)}
+
+        for work in works:
+            line = lines[work.key]
+            assert rivals(work.operation, [line], frozenset()) == []
+            assert line.obstacles == ()
+            unkeyed = replace(line, key=None)
+            assert [r.is_equal for r in rivals(work.operation, [unkeyed], frozenset())] == [True]
 
     async def test_the_vendors_document_is_kept(self, bench: Bench) -> None:
         """No field, type or path that the vendor does not describe."""

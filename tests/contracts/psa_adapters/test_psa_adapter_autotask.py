@@ -13,12 +13,14 @@ import pytest
 from contracts.psa_adapter_suite import Bench, PsaAdapterSuite, wanted
 from psa_connector.clients.psa import Busy, Denied, Refused, Work
 from psa_connector.domain.adjustments import draft_adjustment
+from psa_connector.domain.adopting import adopted
 from psa_connector.domain.charges import draft_charges
 from psa_connector.domain.mapping import Place
 from psa_connector.domain.operations import ContractCharge, Product, ServiceAdjustment
 from psa_connector.domain.outcomes import Done, Write
 from psa_connector.domain.verdicts import judge
 from shared.kernel.clock import FrozenClock
+from shared.runtime.http import loads
 from support.psa_facts import birch_may, change, elm_changes
 from support.psa_world import AUTOTASK_PRODUCTS, NOW, simulators
 
@@ -142,6 +144,23 @@ async def test_a_charge_can_go_to_a_billing_code_a6(bench: Bench) -> None:
         facts = await client.product_facts([coded])
 
     assert facts["billing_code:5"].active
+
+
+async def test_a_charge_is_adopted_by_its_order_number_a7(bench: Bench) -> None:
+    """PATCH to the collection with the id in the body, nothing but our key in it."""
+    work = bench.works[2]
+    async with bench.client() as client:
+        made = await client.write(replace(work, key=""), Write())
+        (line,) = await client.existing(PLACE)
+        adopt = replace(work, operation=adopted(work.operation, line), adopts=line.external_id)
+        written = await client.write(adopt, await wanted(client, adopt))
+        assert judge(adopt.operation, await client.observe(adopt)) == Done(made.external_id)
+
+    (charge,) = (await bench.vendors.state("autotask"))["charges"]
+    (patch,) = await bench.vendors.calls("autotask", "PATCH", CHARGES)
+    assert written.external_id == made.external_id == str(charge["id"])
+    assert charge["internalPurchaseOrderNumber"] == work.key
+    assert sorted(loads(patch["request_body"])) == ["id", "internalPurchaseOrderNumber"]
 
 
 async def test_four_at_a_time_never_reach_one_entity_a8(bench: Bench) -> None:

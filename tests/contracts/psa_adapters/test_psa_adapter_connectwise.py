@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from contracts.psa_adapter_suite import Bench, PsaAdapterSuite, wanted
-from psa_connector.clients.psa import Busy, Denied, Refused, Work
+from psa_connector.clients.psa import Busy, Denied, Refused, Work, WriteUnknown
 from psa_connector.domain.additions import AdditionRules, draft_additions
+from psa_connector.domain.adopting import adopted
 from psa_connector.domain.mapping import Place
 from psa_connector.domain.operations import Addition, AdditionClose, Product
 from psa_connector.domain.outcomes import Done, Drift, Write
@@ -120,6 +122,76 @@ async def test_a_changed_record_is_told_field_by_field(bench: Bench) -> None:
     assert isinstance(verdict, Drift)
     assert "unitPrice is 23, not 22.55" in verdict.block.detail
     assert "quantity is 40, not 43" in verdict.block.detail
+
+
+def by_hand(**changes: Any) -> dict[str, Any]:
+    """The first work's line as a person entered it a year ago."""
+    entered = {
+        "product": {"id": 501}, "quantity": 43, "unitPrice": Decimal("22.55"), "taxableFlag": True,
+        "billCustomer": "Billable", "effectiveDate": "2025-06-01T00:00:00Z",
+        "invoiceDescription": "Entered by hand", "purchaseItemFlag": True,
+    }  # fmt: skip
+    return {"kind": "addition", "agreement": 7001, "create": entered | changes}
+
+
+async def adopting(bench: Bench, **changes: Any) -> tuple[Work, str]:
+    """A work that takes over the line that somebody entered."""
+    made = await bench.vendors.control("connectwise", "POST", "/edit", by_hand(**changes))
+    async with bench.client() as client:
+        (line,) = await client.existing(PLACE)
+    work = bench.works[0]
+    operation = adopted(work.operation, line)
+    return replace(work, operation=operation, adopts=line.external_id), str(made["id"])
+
+
+async def test_a_line_is_adopted_by_our_key_alone_c7(bench: Bench) -> None:
+    """One record, its days and words as they were; custom fields of others are kept."""
+    fields = [
+        {"id": 12, "caption": "BCS Key", "screen": "additions"},
+        {"id": 13, "caption": "Cost centre", "screen": "additions"},
+    ]
+    await bench.vendors.seed("connectwise", {**CONNECTWISE_SEED, "custom_fields": fields})
+    theirs = [{"id": 13, "caption": "Cost centre", "value": "North"}]
+    work, id = await adopting(bench, customFields=theirs)
+    async with bench.client() as client:
+        written = await client.write(work, await wanted(client, work))
+        assert judge(work.operation, await client.observe(work)) == Done(id)
+
+    (addition,) = await bench.vendors.additions()
+    values = {field["caption"]: field["value"] for field in addition["customFields"]}
+    assert (written.external_id, values) == (id, {"BCS Key": work.key, "Cost centre": "North"})
+    assert addition["invoiceDescription"] == "Entered by hand"
+    assert addition["effectiveDate"] == "2025-06-01T00:00:00Z"
+    assert await bench.vendors.calls("connectwise", "POST", "/additions") == []
+
+
+async def test_a_line_that_changed_since_is_not_adopted_c7(bench: Bench) -> None:
+    """Between the yes and the write somebody edited it, took it, or deleted it."""
+    work, id = await adopting(bench)
+    other = [{"id": 12, "caption": "BCS Key", "value": "bcs-other"}]
+    edits: tuple[dict[str, Any], ...] = (
+        {"set": {"quantity": 44}},
+        {"set": {"quantity": 43, "customFields": other}},
+        {"delete": True},
+    )
+    for edit in edits:
+        told = {"kind": "addition", "id": int(id), **edit}
+        await bench.vendors.control("connectwise", "POST", "/edit", told)
+        async with bench.client() as client:
+            with pytest.raises(Refused, match="to adopt"):
+                await client.write(work, Write())
+
+    assert await bench.vendors.calls("connectwise", "PATCH", "/additions") == []
+
+
+async def test_an_adoption_with_a_lost_reply_is_seen_g3(bench: Bench) -> None:
+    """The key is the proof, as for any other write."""
+    work, id = await adopting(bench)
+    await bench.vendors.fault("connectwise", "PATCH", "/additions/", "drop_after_commit")
+    async with bench.client() as client:
+        with pytest.raises(WriteUnknown):
+            await client.write(work, Write())
+        assert judge(work.operation, await client.observe(work)) == Done(id)
 
 
 async def test_lists_are_read_to_their_end_g4(bench: Bench) -> None:

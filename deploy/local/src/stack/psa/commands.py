@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from stack.psa import mappings, preview
+from stack.psa import adoptions, mappings, preview
 
 app = typer.Typer(help="What goes to the PSAs, and where.", no_args_is_help=True)
 app.add_typer(mappings.app, name="mappings")
+app.add_typer(adoptions.app, name="adopt")
 app.command()(preview.preview)

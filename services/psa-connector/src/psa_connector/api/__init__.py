@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter
 
-from psa_connector.api import connections, intents, mapping_sheets, mappings, previews
+from psa_connector.api import adoptions, connections, intents, mapping_sheets, mappings, previews
 from psa_connector.clients.vendors import Clients
 from shared.runtime.postgres import Database
 from shared.runtime.sealing import Sealer
@@ -17,6 +17,7 @@ def router(
 ) -> APIRouter:
     """Routes under /v1."""
     routes = APIRouter(prefix="/v1", tags=["psa"])
+    adoptions.add_routes(routes, database, clients)
     connections.add_routes(routes, database, tuple(vendor_hosts), sealer)
     mapping_sheets.add_routes(routes, database, clients)
     mappings.add_routes(routes, database)

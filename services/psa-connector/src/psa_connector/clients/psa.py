@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Protocol
 
+from psa_connector.domain.adopting import ExistingLine
 from psa_connector.domain.discovery import Offer, Places
 from psa_connector.domain.mapping import Place
 from psa_connector.domain.operations import Operation, OperationKind
@@ -65,6 +66,7 @@ class Work:
     service: str | None = None  # the PSA's id of the subscription's service
     taken: frozenset[str] = frozenset()  # services that belong to other subscriptions
     closes: str | None = None  # the PSA's id of the record to close
+    adopts: str | None = None  # the PSA's id of a line to take over instead of making one
     leave_by: float = float("inf")  # monotonic; a write that has not left by then never leaves
 
 
@@ -130,6 +132,14 @@ class PsaClient(Protocol):
 
     async def offers(self) -> Sequence[Offer]:
         """Everything a line can be billed as, for a person who maps. Reads only.
+
+        Raises:
+            Unavailable, Throttled, Busy, Denied, Refused.
+        """
+        ...
+
+    async def existing(self, place: Place) -> Sequence[ExistingLine]:
+        """Every line on an agreement or contract, whoever made it.
 
         Raises:
             Unavailable, Throttled, Busy, Denied, Refused.

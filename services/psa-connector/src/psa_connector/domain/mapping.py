@@ -31,6 +31,7 @@ class Reason(StrEnum):
     OUTSIDE_CONTRACT_DATES = "outside_contract_dates"
     PERIOD_ALREADY_INVOICED = "period_already_invoiced"
     INVOICE_BLOCKED = "invoice_blocked"  # another line of the same invoice is
+    EXISTING_LINE = "existing_line"  # at cut-over, entered by somebody else
     SERVICE_AMBIGUOUS = "service_ambiguous"
     VENDOR_REFUSED = "vendor_refused"
     UNITS_DRIFTED = "units_drifted"

@@ -59,6 +59,12 @@ def follows(operation: Operation, earlier: str) -> Foreseen:
     return Foreseen(_action(operation, None), "after_another", f"after {earlier}")
 
 
+def takes_over(external_id: str) -> Foreseen:
+    """A line that a person adopted gets our key."""
+    detail = f"line {external_id} is taken over"
+    return Foreseen(Action.UPDATE, "adopted", detail, external_id)
+
+
 def _written(operation: Operation, wanted: Write) -> Foreseen:
     match operation:
         case ServiceAdjustment():

@@ -17,6 +17,7 @@ from psa_connector.domain.drafts import Planned
 from psa_connector.domain.intents import State
 from psa_connector.domain.mapping import Block, Nowhere, Place
 from psa_connector.domain.operations import AdditionClose, Operation, ServiceAdjustment
+from psa_connector.domain.outcomes import Write
 from psa_connector.domain.preflight import Expectation
 from psa_connector.domain.previewing import (
     Action,
@@ -25,11 +26,13 @@ from psa_connector.domain.previewing import (
     follows,
     foresee,
     stopped,
+    takes_over,
 )
 from psa_connector.domain.verdicts import judge
+from psa_connector.handlers import adopting
 from psa_connector.handlers.asking import client_of
 from psa_connector.handlers.planning import drafted, whereabouts
-from psa_connector.store import intents, sources
+from psa_connector.store import adoptions, intents, sources
 from psa_connector.store.intents import Intent
 from psa_connector.store.sources import Source
 from shared.kernel.errors import NotFound
@@ -58,6 +61,14 @@ class _Ready:
     service: str | None
     taken: frozenset[str]
     closes: str | None
+    adopts: str | None
+
+    @property
+    def operation(self) -> Operation:
+        """As planned, or as the line fulfils it that a person adopted."""
+        if self.adopts is not None and self.known is not None:
+            return self.known.operation
+        return self.planned.draft.operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +79,15 @@ class _Plan:
     place: Place | Nowhere | Block
     connection: Connection | None
     lines: tuple[_Ready, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """What a preview works with."""
+
+    database: Database
+    clients: Clients
+    firsts: Mapping[str, str]  # by target, the first change of units that is not delivered
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +125,7 @@ async def preview_invoice(
         if not found:
             raise NotFound("invoice_unknown", f"no finalised invoice {number_or_id} arrived here")
         plans = [await _planned(reader, source) for source in found]
-    return await _previewed(clients, plans, window)
+    return await _previewed(_Desk(database, clients, _firsts(plans)), plans, window)
 
 
 async def preview_contract(
@@ -119,7 +139,7 @@ async def preview_contract(
     async with database.read() as reader:
         found = await sources.open_of_contract(reader, contract_id, limit=SOURCES_MAX)
         plans = [await _planned(reader, source) for source in found]
-    return await _previewed(clients, plans, window)
+    return await _previewed(_Desk(database, clients, _firsts(plans)), plans, window)
 
 
 async def _planned(reader: Reader, source: Source) -> _Plan:
@@ -127,6 +147,7 @@ async def _planned(reader: Reader, source: Source) -> _Plan:
     if not isinstance(place, Place) or connection is None:
         return _Plan(source, place, connection)
     known = await intents.by_key(reader, source.seq)
+    adopted = await adoptions.of_source(reader, source.seq)
     lines = []
     for item in await drafted(reader, source, place, connection):
         service, taken = None, frozenset[str]()
@@ -136,20 +157,21 @@ async def _planned(reader: Reader, source: Source) -> _Plan:
         if isinstance(item.draft.operation, AdditionClose):
             closed = await intents.get(reader, item.draft.operation.closes)
             closes = closed.external_id if closed else None
-        lines.append(_Ready(item, known.get(item.key), service, taken, closes))
+        lines.append(
+            _Ready(item, known.get(item.key), service, taken, closes, adopted.get(item.key))
+        )
     return _Plan(source, place, connection, tuple(lines))
 
 
-async def _previewed(clients: Clients, plans: Sequence[_Plan], window: Window) -> list[Line]:
+async def _previewed(desk: _Desk, plans: Sequence[_Plan], window: Window) -> list[Line]:
     lines: list[Line] = []
     at = 0
-    firsts = _firsts(plans)
     for plan in plans:
         size = max(1, len(plan.lines))
         wanted = [window.take(at + n) for n in range(size)]
         at += size
         if any(wanted):
-            lines += await _lines(clients, plan, wanted, firsts) if plan.lines else [_whole(plan)]
+            lines += await _lines(desk, plan, wanted) if plan.lines else [_whole(plan)]
     return lines
 
 
@@ -177,16 +199,14 @@ def _whole(plan: _Plan) -> Line:
     return Line(plan.source.shown_id, plan.source.contract_id, place, None, foreseen)
 
 
-async def _lines(
-    clients: Clients, plan: _Plan, wanted: Sequence[bool], firsts: Mapping[str, str]
-) -> list[Line]:
+async def _lines(desk: _Desk, plan: _Plan, wanted: Sequence[bool]) -> list[Line]:
     """The wanted lines of one fact."""
     if not isinstance(plan.place, Place) or plan.connection is None:
         raise TypeError("lines are planned for a place")
     source, place, found = plan.source, plan.place, []
-    with client_of(clients, plan.connection) as client:
-        operations, blocks = await _checked(client, plan, place, plan.connection)
-        look = _Look(client, place, blocks, firsts)
+    with client_of(desk.clients, plan.connection) as client:
+        operations, blocks = await _checked(desk, client, plan)
+        look = _Look(client, place, blocks, desk.firsts)
         for ready, operation, is_wanted in zip(plan.lines, operations, wanted, strict=True):
             if is_wanted:
                 foreseen = await _foreseen(look, ready, operation)
@@ -196,14 +216,17 @@ async def _lines(
 
 
 async def _checked(
-    client: PsaClient, plan: _Plan, place: Place, connection: Connection
+    desk: _Desk, client: PsaClient, plan: _Plan
 ) -> tuple[list[Operation], tuple[Block, ...]]:
     """Operations as they would go out, and preflight of those that are not delivered (G6)."""
+    place, connection = plan.place, plan.connection
+    if not isinstance(place, Place) or connection is None:
+        raise TypeError("lines are checked at a place")
     await client.forget(place)
     facts = await client.target_facts(place)
     operations: list[Operation] = []
     for ready in plan.lines:
-        operation = ready.planned.draft.operation
+        operation = ready.operation
         if facts is not None and isinstance(operation, ServiceAdjustment):
             operation = within_contract(operation, facts.starts_on)
         operations.append(operation)
@@ -222,7 +245,10 @@ async def _checked(
     if not undelivered:
         return operations, ()
     products = await client.product_facts(undelivered)
-    return operations, preflight.check(expected, facts, products)
+    blocks = preflight.check(expected, facts, products)
+    if not blocks:
+        blocks = await adopting.blocks_of(desk.database, client, place, undelivered)
+    return operations, blocks
 
 
 async def _foreseen(look: _Look, ready: _Ready, operation: Operation) -> Foreseen:
@@ -245,7 +271,10 @@ async def _foreseen(look: _Look, ready: _Ready, operation: Operation) -> Foresee
         closes=ready.closes,
     )
     answered = known is not None and known.answered
-    return foresee(operation, judge(operation, await look.client.observe(work), answered=answered))
+    verdict = judge(operation, await look.client.observe(work), answered=answered)
+    if ready.adopts is not None and isinstance(verdict, Write):
+        return takes_over(ready.adopts)
+    return foresee(operation, verdict)
 
 
 def _is_delivered(ready: _Ready) -> bool:

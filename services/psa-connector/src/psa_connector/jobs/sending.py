@@ -31,7 +31,7 @@ from psa_connector.domain.operations import Operation, ServiceAdjustment
 from psa_connector.domain.outcomes import Done, Drift, Write
 from psa_connector.domain.preflight import Expectation, TargetFacts
 from psa_connector.domain.verdicts import Observation, judge
-from psa_connector.handlers import delivering
+from psa_connector.handlers import adopting, delivering
 from psa_connector.handlers.delivering import Outcome, Pause
 from psa_connector.jobs.claims import Claims
 from psa_connector.store import intents, queue
@@ -139,6 +139,11 @@ class Sender:
         )
         products = await attempt.client.product_facts(expected.operations)
         blocks = preflight.check(expected, facts, products)
+        if not blocks:
+            place = held.intent.place
+            blocks = await adopting.blocks_of(
+                self._database, attempt.client, place, expected.operations
+            )
         if not blocks and others:
             async with self._database.transaction() as tx:
                 await delivering.remember_check(tx, held)
@@ -264,6 +269,7 @@ def _work(held: Claim, operation: Operation) -> Work:
         service=held.service,
         taken=held.taken,
         closes=held.closes_external_id,
+        adopts=held.adopts,
     )
 
 

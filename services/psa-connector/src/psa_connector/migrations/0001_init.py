@@ -131,6 +131,27 @@ CREATE TABLE known_contract (
     account_id   text NOT NULL,
     currency     text NOT NULL
 );
+
+-- Cut-over: lines that were in a PSA before our first push, and what people decided about them.
+-- `planned` is the plan that was agreed to; under another plan the adoption no longer counts.
+CREATE TABLE adoption (
+    intent_id    text PRIMARY KEY REFERENCES intent,
+    external_id  text NOT NULL,
+    planned      jsonb NOT NULL,
+    operation    jsonb NOT NULL,             -- the plan as the line fulfils it
+    decided_by   text NOT NULL,
+    decided_at   timestamptz NOT NULL
+);
+
+CREATE TABLE dismissed_line (
+    connection_id  text NOT NULL REFERENCES connection,
+    external_id    text NOT NULL,
+    decided_by     text NOT NULL,
+    decided_at     timestamptz NOT NULL,
+    PRIMARY KEY (connection_id, external_id)
+);
+CREATE INDEX intent_delivered_line ON intent (connection_id, target_id)
+    WHERE state = 'confirmed' AND kind IN ('addition', 'contract_charge');
 """
 
 

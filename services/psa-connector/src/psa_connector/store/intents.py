@@ -28,7 +28,7 @@ ON CONFLICT (connection_id, name) DO UPDATE SET lane = EXCLUDED.lane
 WHERE target.external_id IS NULL AND target.lane <> EXCLUDED.lane
 """
 LOCK_TARGET = "SELECT name FROM target WHERE connection_id = $1 AND name = $2 FOR UPDATE"
-# Planning again touches only what was never sent.
+# Planning again touches only what was never sent; a line that was adopted under this plan stays.
 PUT = """
 INSERT INTO intent (id, connection_id, key, target, kind, source_seq, ordinal, source_id,
                     contract_id, company_id, target_id, subscription_id, operation, stays_open,
@@ -36,7 +36,10 @@ INSERT INTO intent (id, connection_id, key, target, kind, source_seq, ordinal, s
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $18)
 ON CONFLICT (connection_id, key) DO UPDATE SET
     target = EXCLUDED.target, ordinal = EXCLUDED.ordinal, company_id = EXCLUDED.company_id,
-    target_id = EXCLUDED.target_id, operation = EXCLUDED.operation,
+    target_id = EXCLUDED.target_id,
+    operation = coalesce((SELECT a.operation FROM adoption a
+                          WHERE a.intent_id = intent.id AND a.planned = EXCLUDED.operation),
+                         EXCLUDED.operation),
     stays_open = EXCLUDED.stays_open, state = EXCLUDED.state, reason = EXCLUDED.reason,
     detail = EXCLUDED.detail,
     state_since = CASE WHEN intent.state = EXCLUDED.state
@@ -70,6 +73,13 @@ SELECT * FROM intent
 WHERE source_seq = $1 AND state NOT IN ('confirmed', 'superseded') ORDER BY ordinal
 """
 ALL_OF_SOURCE = "SELECT * FROM intent WHERE source_seq = $1"
+SERVICE_AT = """
+SELECT t.external_id AS service,
+       (SELECT coalesce(array_agg(o.external_id), '{}') FROM target o
+        WHERE o.connection_id = t.connection_id AND o.lane = t.lane AND o.name <> t.name
+          AND o.external_id IS NOT NULL) AS taken
+FROM target t WHERE t.connection_id = $1 AND t.name = $2
+"""
 SERVICE = """
 SELECT (SELECT external_id FROM target WHERE connection_id = $1 AND name = $2) AS service,
        coalesce(array_agg(o.external_id), '{}') AS taken
@@ -218,6 +228,12 @@ async def service_of(
     """The service a subscription is linked to, and those that others of its product are."""
     target = (place.connection_id, item.target, lane_of(item, place))
     row = await reader.fetchrow(SERVICE, *target)
+    return (None, frozenset()) if row is None else (row["service"], frozenset(row["taken"]))
+
+
+async def service_at(reader: Reader, intent: Intent) -> tuple[str | None, frozenset[str]]:
+    """The same for what is planned already."""
+    row = await reader.fetchrow(SERVICE_AT, intent.connection_id, intent.target)
     return (None, frozenset()) if row is None else (row["service"], frozenset(row["taken"]))
 
 

@@ -77,6 +77,8 @@ SELECT i.*, s.cause AS source_cause, s.checked AS source_checked,
        t.external_id AS service, t.failures,
        i.sent_at + $2 * interval '1 second' <= clock_timestamp() AS settled,
        p.external_id AS closes_external_id,
+       (SELECT a.external_id FROM adoption a
+        WHERE a.intent_id = i.id AND a.operation = i.operation) AS adopts,
        CASE WHEN t.external_id IS NULL AND t.lane <> t.name THEN
            (SELECT coalesce(array_agg(o.external_id), '{}') FROM target o
             WHERE o.connection_id = t.connection_id AND o.lane = t.lane
@@ -149,6 +151,7 @@ class Claim:
     taken: frozenset[str]  # services of the contract that belong to other subscriptions
     closes_external_id: str | None
     failures: int
+    adopts: str | None = None  # a line in the PSA to take over instead of making one
 
     @property
     def resolves(self) -> bool:
@@ -209,6 +212,7 @@ async def details(reader: Reader, ids: list[str], pace: Pace) -> list[Claim]:
             taken=frozenset(row["taken"] or ()),
             closes_external_id=row["closes_external_id"],
             failures=row["failures"],
+            adopts=row["adopts"],
         )
         for row in rows
     ]

@@ -6,10 +6,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from time import monotonic
 
-from psa_connector.clients.autotask import discovering, fields
+from psa_connector.clients.autotask import discovering, existing, fields
 from psa_connector.clients.autotask.transport import Document, Transport
 from psa_connector.clients.psa import Timing, Unavailable, VendorProfile, Work, Written, understood
 from psa_connector.domain.adjustments import Services, Units
+from psa_connector.domain.adopting import ExistingLine
 from psa_connector.domain.discovery import Offer, Places
 from psa_connector.domain.mapping import Place
 from psa_connector.domain.operations import (
@@ -82,6 +83,18 @@ class Autotask:
     async def offers(self) -> Sequence[Offer]:
         return await discovering.offers(self._transport)
 
+    async def existing(self, place: Place) -> Sequence[ExistingLine]:
+        """Charges that reach the customer; services are told apart by their units."""
+        if not place.target_id.isdigit():
+            return ()
+        shown = await self._transport.query(
+            "ContractCharges",
+            [_eq("contractID", int(place.target_id)), _eq("isBillableToCompany", True)],
+            fields=existing.FIELDS,
+        )
+        with understood(Unavailable):
+            return tuple(existing.existing(one) for one in shown)
+
     async def observe(self, work: Work) -> Observation:
         match work.operation:
             case ServiceAdjustment() as adjustment:
@@ -109,6 +122,8 @@ class Autotask:
                 id = await self._transport.create(
                     entity, f"/{entity}", body, leave_by=work.leave_by
                 )
+            case ContractCharge() as charge if work.adopts is not None:
+                return await self._adopt(work, charge, work.adopts)
             case ContractCharge() as charge:
                 body = fields.charge_body(
                     charge,
@@ -122,6 +137,19 @@ class Autotask:
                 )
             case _:
                 raise TypeError("Autotask takes adjustments and charges")
+        return Written(id, body)
+
+    async def _adopt(self, work: Work, charge: ContractCharge, id: str) -> Written:
+        """PATCH goes to the collection, with the id in the body; only our key changes."""
+        found = await self._transport.query(
+            "ContractCharges",
+            [_eq("contractID", _contract(work)), _eq("id", fields.number(id))],
+            fields=existing.FIELDS,
+        )
+        with understood(Unavailable):
+            body = existing.adoption(charge, found[0] if found else None, work.key)
+        path = f"/Contracts/{_contract(work)}/Charges"
+        await self._transport.write("PATCH", "ContractCharges", path, body, leave_by=work.leave_by)
         return Written(id, body)
 
     async def _services(self, work: Work, adjustment: ServiceAdjustment) -> Services:

@@ -107,7 +107,19 @@ class Transport:
     async def create(
         self, entity: str, path: str, body: Mapping[str, object], *, leave_by: float
     ) -> str:
-        """One write, never repeated. Returns the new record's id.
+        """One new record; see `write`."""
+        return await self.write("POST", entity, path, body, leave_by=leave_by)
+
+    async def write(  # a request has these parts
+        self,
+        method: str,
+        entity: str,
+        path: str,
+        body: Mapping[str, object] | None,
+        *,
+        leave_by: float,
+    ) -> str:
+        """One write, never repeated. Returns the record's id.
 
         Raises:
             Unavailable, Throttled, Busy, Denied, Refused: it had no effect.
@@ -115,7 +127,7 @@ class Transport:
         """
         try:
             answer = await self._call(
-                "POST", entity, f"/v1.0{path}", body, NO_RETRY, leave_by=leave_by
+                method, entity, f"/v1.0{path}", body, NO_RETRY, leave_by=leave_by
             )
         except Unreachable as error:
             raise Unavailable(str(error)) from error

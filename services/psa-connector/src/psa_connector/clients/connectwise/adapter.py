@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, assert_never
 
-from psa_connector.clients.connectwise import discovering, fields
+from psa_connector.clients.connectwise import discovering, existing, fields
 from psa_connector.clients.connectwise.fields import KEY_CAPTION, KeyField
 from psa_connector.clients.connectwise.transport import Transport
 from psa_connector.clients.psa import (
@@ -17,6 +17,7 @@ from psa_connector.clients.psa import (
     Written,
     understood,
 )
+from psa_connector.domain.adopting import ExistingLine
 from psa_connector.domain.discovery import Offer, Places
 from psa_connector.domain.mapping import Place
 from psa_connector.domain.operations import (
@@ -84,6 +85,12 @@ class ConnectWise:
     async def offers(self) -> Sequence[Offer]:
         return await discovering.offers(self._transport)
 
+    async def existing(self, place: Place) -> Sequence[ExistingLine]:
+        field = await self._key()
+        shown = await self._transport.scan(f"/finance/agreements/{place.target_id}/additions", {})
+        with understood(Unavailable):
+            return tuple(existing.existing(one, field) for one in shown)
+
     async def observe(self, work: Work) -> Records:
         match work.operation:
             case Addition() as addition:
@@ -102,6 +109,8 @@ class ConnectWise:
     async def write(self, work: Work, wanted: Write) -> Written:
         del wanted  # an addition is written whole or not at all
         match work.operation:
+            case Addition() as addition if work.adopts is not None:
+                return await self._adopt(work, addition, work.adopts)
             case Addition() as addition:
                 return await self._create(work, addition)
             case AdditionClose() as close:
@@ -115,6 +124,21 @@ class ConnectWise:
         answer = await self._transport.send("POST", _additions(work), body, leave_by=work.leave_by)
         shown = _record(answer.text, answer.json)
         return Written(str(shown["id"]), body, answer.headers.get("x-cw-request-id"))
+
+    async def _adopt(self, work: Work, addition: Addition, id: str) -> Written:
+        """Our key into a line that somebody entered. Compared, not believed, like every PATCH."""
+        field = await self._key()
+        shown = await self._transport.get(_addition(work, id))
+        with understood(Unavailable):
+            body = existing.adoption(addition, shown, field, work.key)
+        answer = await self._transport.send(
+            "PATCH", _addition(work, id), body, leave_by=work.leave_by
+        )
+        after = _record(answer.text, answer.json)
+        with understood(WriteUnknown):
+            if field.read(after) != work.key:
+                raise Refused(f"the PATCH was answered {answer.status}, but our key is not there")
+        return Written(id, {"patch": body}, answer.headers.get("x-cw-request-id"))
 
     async def _cancel(self, work: Work, close: AdditionClose) -> Written:
         """A PATCH can answer 200 and do nothing: the returned record is compared, not believed."""
