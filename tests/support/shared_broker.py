@@ -25,6 +25,7 @@ from stack.pid_files import PidFiles
 from stack.ports import free_base
 from stack.processes import until_ready
 
+HOME = "kafka-home"  # outlives the worker that made it
 LOCKED_WITHIN_S = 120.0  # others start or stop the broker meanwhile
 
 
@@ -119,4 +120,4 @@ class SharedBroker:
 
     @property
     def _home(self) -> Home:
-        return Home(self.directory / "kafka-home")
+        return Home(self.directory / HOME)

@@ -1,24 +1,29 @@
 """A test that takes too long fails, and nothing of it can hold up the tests after it.
 
-pytest-timeout ends the whole process, and stops counting at the first failure: a teardown that
-hangs after it (on a connection that the test still holds, say) hangs for ever. So an async test is
-cancelled in its own task, a little before, lets go of what it holds, and the others go on; and a
-thread ends the process, showing where it is, when a teardown or the end of the session hangs.
+pytest-timeout only says how long a test may take. An async test is cancelled in its own task a
+little before, so it lets go of what it holds, its fixtures end in order, and the others go on.
+Whatever hangs all the same (a teardown, a thread, the end of the session) is shown with every
+thread and task, and the process is ended with the servers it started; xdist replaces it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import faulthandler
+import gc
 import inspect
 import os
 import threading
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Iterator
+from contextlib import suppress
 from functools import wraps
 from time import monotonic
 from typing import Any
 
+import psutil
 import pytest
+
+from support import shared_broker
 
 SHARE_OF_BODY = 0.9  # of a test's time; the rest is for the way out
 WAY_OUT_S = 120.0  # for teardown after the time is over, and for the end of the session
@@ -50,9 +55,37 @@ class Watch:
         with self._changed:
             while (left := self._until - monotonic()) > 0:
                 self._changed.wait(min(left, threading.TIMEOUT_MAX))
-            os.write(self._stderr, f"\n{self._what} does not end; where it is:\n".encode())
+        try:
+            self._say(f"\n{self._what} does not end; where it is:\n")
             faulthandler.dump_traceback(self._stderr)
+            self._say("".join(f"task {line}\n" for line in _waiting_tasks()))
+            _end_own_servers()
+        finally:
             os._exit(1)
+
+    def _say(self, text: str) -> None:
+        os.write(self._stderr, text.encode())
+
+
+def _end_own_servers() -> None:
+    """Else they would slow down the tests that go on; the broker is everybody's."""
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if not any(f"/{shared_broker.HOME}/" in part for part in child.cmdline()):
+                child.kill()
+
+
+def _waiting_tasks() -> Iterator[str]:
+    """Each task with the chain of what it awaits."""
+    for task in gc.get_objects():
+        if isinstance(task, asyncio.Task) and not task.done():
+            yield f"{task.get_name()}: " + " → ".join(_awaited(task.get_coro()))
+
+
+def _awaited(step: Any) -> Iterator[str]:
+    while (frame := getattr(step, "cr_frame", None)) is not None:
+        yield f"{frame.f_code.co_qualname} ({frame.f_code.co_filename}:{frame.f_lineno})"
+        step = step.cr_await
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -60,10 +93,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> None:
-    """pytest-timeout begins to count; it has the limit from a marker, an option or the settings."""
+def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> bool:
+    """pytest-timeout wants to count; it has the limit from a marker, an option or the settings."""
     item.stash[DEADLINE] = monotonic() + SHARE_OF_BODY * settings.timeout
-    item.config.stash[WATCH].expect(item.nodeid, within_s=settings.timeout + WAY_OUT_S)
+    is_async = inspect.iscoroutinefunction(getattr(item, "obj", None))
+    way_out = WAY_OUT_S if is_async else 0.0
+    item.config.stash[WATCH].expect(item.nodeid, within_s=settings.timeout + way_out)
+    return True  # nobody else counts
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -79,6 +115,11 @@ def pytest_runtest_call(item: pytest.Item) -> None:
     is_limited = isinstance(item, pytest.Function) and DEADLINE in item.stash
     if is_limited and inspect.iscoroutinefunction(item.obj):
         item.obj = _limited(item)
+
+
+def pytest_enter_pdb(config: pytest.Config) -> None:
+    """Who debugs has time."""
+    config.stash[WATCH].all_is_well()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -99,7 +140,6 @@ def _limited(item: pytest.Function) -> Callable[..., Awaitable[None]]:
         except TimeoutError as error:
             if not limit.expired():
                 raise
-            item.config.hook.pytest_timeout_cancel_timer(item=item)
             raise TimeoutError("the time of the test is over; it waited here:") from error
 
     return limited

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
+
 TESTS = Path(__file__).parents[2]
 PROCESS = """
 import threading
@@ -14,10 +16,19 @@ exit_after(0.05)
 threading.Event().wait(30)
 """
 WATCH = """
-import threading
+import asyncio, subprocess, sys
 from support.time_limits import Watch
-Watch().expect("a test", within_s=0.05)
-threading.Event().wait(30)
+
+async def waits_for_ever():
+    await asyncio.Event().wait()
+
+async def hangs():
+    await asyncio.gather(waits_for_ever())
+
+server = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+print(server.pid, flush=True)
+Watch().expect("a test", within_s=0.5)
+asyncio.run(hangs())
 """
 SLOW_TESTS = """
 import asyncio
@@ -48,6 +59,14 @@ def ended(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(whole, cwd=TESTS, capture_output=True, text=True, check=False, timeout=60)
 
 
+def running(pid: int) -> bool:
+    """Whether the process is there; one that nobody has waited for yet is not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def test_a_process_that_does_not_stop_is_ended() -> None:
     """Whatever it waits for; what it waits for is shown."""
     done = ended("-c", PROCESS)
@@ -57,12 +76,14 @@ def test_a_process_that_does_not_stop_is_ended() -> None:
 
 
 def test_a_test_that_does_not_end_ends_its_process() -> None:
-    """The others go on in another one, and the traceback says which it was."""
+    """With the servers it started, and what every thread and task waits for is shown."""
     done = ended("-c", WATCH)
 
     assert done.returncode == 1
     assert "a test does not end" in done.stderr
-    assert "threading.py" in done.stderr
+    assert "selectors.py" in done.stderr
+    assert "waits_for_ever" in done.stderr
+    assert not running(int(done.stdout))
 
 
 def test_an_async_test_is_ended_in_its_own_task(tmp_path: Path) -> None:
