@@ -268,6 +268,16 @@ class PsaAdapterSuite:
             unkeyed = replace(line, key=None)
             assert [r.is_equal for r in rivals(work.operation, [unkeyed], frozenset())] == [True]
 
+    async def test_a_probe_tells_rights_and_time(self, bench: Bench) -> None:
+        """All rights that the works need; HTTP tells the time."""
+        async with bench.client() as client:
+            probe = await client.probe()
+
+        assert [right.name for right in probe.rights if not right.granted] == []
+        assert len(probe.rights) >= 3
+        assert probe.server_time is not None
+        assert await bench.vendors.violations() == []
+
     async def test_the_vendors_document_is_kept(self, bench: Bench) -> None:
         """No field, type or path that the vendor does not describe."""
         async with bench.client() as client:

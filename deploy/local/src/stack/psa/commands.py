@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from stack.psa import adoptions, mappings, preview
+from stack.psa import adoptions, mappings, preflight, preview
 
 app = typer.Typer(help="What goes to the PSAs, and where.", no_args_is_help=True)
 app.add_typer(mappings.app, name="mappings")
 app.add_typer(adoptions.app, name="adopt")
+app.command()(preflight.preflight)
 app.command()(preview.preview)

@@ -6,7 +6,15 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter
 
-from psa_connector.api import adoptions, connections, intents, mapping_sheets, mappings, previews
+from psa_connector.api import (
+    adoptions,
+    connections,
+    intents,
+    mapping_sheets,
+    mappings,
+    preflights,
+    previews,
+)
 from psa_connector.clients.vendors import Clients
 from shared.runtime.postgres import Database
 from shared.runtime.sealing import Sealer
@@ -22,5 +30,6 @@ def router(
     mapping_sheets.add_routes(routes, database, clients)
     mappings.add_routes(routes, database)
     intents.add_routes(routes, database)
+    preflights.add_routes(routes, database, clients)
     previews.add_routes(routes, database, clients)
     return routes

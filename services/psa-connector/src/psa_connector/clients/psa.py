@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from time import monotonic
 from typing import Protocol
 
@@ -18,6 +20,7 @@ from psa_connector.domain.mapping import Place
 from psa_connector.domain.operations import Operation, OperationKind
 from psa_connector.domain.outcomes import Write
 from psa_connector.domain.preflight import ProductFacts, TargetFacts
+from psa_connector.domain.preflight_report import Probe
 from psa_connector.domain.verdicts import Observation
 from shared.kernel.ids import sha256_hex
 from shared.runtime.http import dumps
@@ -101,6 +104,14 @@ def understood(error: type[Unavailable | WriteUnknown]) -> Iterator[None]:
         raise error(f"the PSA's answer was not understood: {odd!r}") from odd
 
 
+def server_time(date_header: str | None) -> datetime | None:
+    """The vendor's clock, as HTTP tells it with every answer."""
+    try:
+        return parsedate_to_datetime(date_header) if date_header else None
+    except ValueError:
+        return None
+
+
 def require_in_time(leave_by: float) -> None:
     """The last look at the time before a write leaves: later it could outlive its lease.
 
@@ -143,6 +154,14 @@ class PsaClient(Protocol):
 
         Raises:
             Unavailable, Throttled, Busy, Denied, Refused.
+        """
+        ...
+
+    async def probe(self) -> Probe:
+        """What the API user may see, and the PSA's clock. Reads only.
+
+        Raises:
+            Unavailable, Throttled, Busy, Denied.
         """
         ...
 

@@ -38,6 +38,7 @@ class Offer:
     name: str
     serves: frozenset[OperationKind]
     codes: tuple[str, ...] = ()
+    reprices: bool = False  # the PSA changes prices of its lines by itself
 
 
 @dataclass(frozen=True, slots=True)

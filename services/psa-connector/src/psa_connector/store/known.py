@@ -48,6 +48,7 @@ WHERE NOT EXISTS (SELECT FROM product_mapping p
                   WHERE p.connection_id = $1 AND p.product_key IN (w.key, 'kind:' || w.kind))
 ORDER BY w.key, w.kind, w.name
 """
+CURRENCIES = "SELECT contract_id, currency FROM known_contract"
 CONTRACT_NAMES = """
 SELECT c.contract_id, a.name FROM known_contract c JOIN known_account a USING (account_id)
 """
@@ -81,3 +82,7 @@ async def unmapped_products(reader: Reader, connection_id: str) -> list[OurProdu
 async def contract_names(reader: Reader) -> dict[str, str]:
     """Whose contract it is, by contract."""
     return {row["contract_id"]: row["name"] for row in await reader.fetch(CONTRACT_NAMES)}
+
+
+async def contract_currencies(reader: Reader) -> dict[str, str]:
+    return {row["contract_id"]: row["currency"] for row in await reader.fetch(CURRENCIES)}

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from time import monotonic
 
-from psa_connector.clients.autotask import discovering, existing, fields
+from psa_connector.clients.autotask import discovering, existing, fields, probing
 from psa_connector.clients.autotask.transport import Document, Transport
 from psa_connector.clients.psa import Timing, Unavailable, VendorProfile, Work, Written, understood
 from psa_connector.domain.adjustments import Services, Units
@@ -23,6 +23,7 @@ from psa_connector.domain.operations import (
 )
 from psa_connector.domain.outcomes import Write
 from psa_connector.domain.preflight import ProductFacts, TargetFacts
+from psa_connector.domain.preflight_report import Probe
 from psa_connector.domain.verdicts import Observation, Records
 
 PROFILE = VendorProfile(
@@ -82,6 +83,10 @@ class Autotask:
 
     async def offers(self) -> Sequence[Offer]:
         return await discovering.offers(self._transport)
+
+    async def probe(self) -> Probe:
+        label = self._charge_type_label
+        return await probing.probe(self._transport, charge_type_label=label)
 
     async def existing(self, place: Place) -> Sequence[ExistingLine]:
         """Charges that reach the customer; services are told apart by their units."""

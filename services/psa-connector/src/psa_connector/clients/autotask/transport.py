@@ -10,6 +10,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +24,7 @@ from psa_connector.clients.psa import (
     Unavailable,
     WriteUnknown,
     require_in_time,
+    server_time,
 )
 from shared.runtime.http import (
     NO_RETRY,
@@ -76,6 +78,7 @@ class Transport:
         )
         self._zone: str | None = None
         self._zone_until = 0.0
+        self.server_time: datetime | None = None  # as the last read told it
 
     async def close(self) -> None:
         await self._http.close()
@@ -98,6 +101,17 @@ class Transport:
             found += told.get("items") or []
             url = self._own((told.get("pageDetails") or {}).get("nextPageUrl"))
         return found
+
+    async def count(self, entity: str) -> int:
+        """How many records of an entity this user sees; without the right to, none."""
+        body: Document = {"filter": [{"op": "exist", "field": "id"}]}
+        told = await self._read("POST", entity, f"/v1.0/{entity}/query/count", body)
+        return int(told.get("queryCount") or 0)
+
+    async def threshold(self) -> Document:
+        """The hourly quota of the tenant, shared by all its integrations."""
+        entity = "ThresholdInformation"
+        return await self._read("GET", entity, f"/v1.0/{entity}", None)
 
     async def fields(self, entity: str) -> list[Document]:
         """What the tenant says of an entity's fields, picklists included."""
@@ -149,6 +163,7 @@ class Transport:
         except (Unreachable, OutcomeUnknown) as error:
             self._zone = None
             raise Unavailable(str(error)) from error
+        self.server_time = server_time(answer.headers.get("date"))
         _raise_for(answer)
         told = _parsed(answer)
         if not answer.ok or told is None:

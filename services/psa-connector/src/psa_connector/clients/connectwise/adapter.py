@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, assert_never
 
-from psa_connector.clients.connectwise import discovering, existing, fields
+from psa_connector.clients.connectwise import discovering, existing, fields, probing
 from psa_connector.clients.connectwise.fields import KEY_CAPTION, KeyField
 from psa_connector.clients.connectwise.transport import Transport
 from psa_connector.clients.psa import (
@@ -30,6 +30,7 @@ from psa_connector.domain.operations import (
 )
 from psa_connector.domain.outcomes import Write
 from psa_connector.domain.preflight import ProductFacts, TargetFacts, products_needed
+from psa_connector.domain.preflight_report import Probe
 from psa_connector.domain.verdicts import Record, Records
 
 PROFILE = VendorProfile(
@@ -84,6 +85,9 @@ class ConnectWise:
 
     async def offers(self) -> Sequence[Offer]:
         return await discovering.offers(self._transport)
+
+    async def probe(self) -> Probe:
+        return await probing.probe(self._transport, await self._key())
 
     async def existing(self, place: Place) -> Sequence[ExistingLine]:
         field = await self._key()

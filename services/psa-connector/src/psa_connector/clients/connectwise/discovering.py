@@ -21,7 +21,8 @@ _AGREEMENTS = {
 }
 _CATALOG = {
     "conditions": 'inactiveFlag = False and productClass != "Bundle"',
-    "fields": "id,identifier,description,integrationXRef,vendorSku,manufacturerPartNumber",
+    "fields": "id,identifier,description,integrationXRef,vendorSku,manufacturerPartNumber,"
+    "autoUpdateUnitPriceFlag",
 }
 _SERVES = frozenset({OperationKind.ADDITION})
 
@@ -76,6 +77,7 @@ def _offer(shown: Mapping[str, Any]) -> Offer:
             shown.get("vendorSku"),
             shown.get("manufacturerPartNumber"),
         ),
+        reprices=bool(shown.get("autoUpdateUnitPriceFlag")),
     )
 
 

@@ -10,6 +10,7 @@ import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -22,6 +23,7 @@ from psa_connector.clients.psa import (
     Unavailable,
     WriteUnknown,
     require_in_time,
+    server_time,
 )
 from shared.kernel.errors import Invalid
 from shared.runtime.http import (
@@ -77,6 +79,7 @@ class Transport:
         )
         self._ui = (ui_base_url or _without_api_prefix(base_url)).rstrip("/")
         self._codebase: str | None = None
+        self.server_time: datetime | None = None  # as the last read told it
 
     async def close(self) -> None:
         await self._http.close()
@@ -133,6 +136,7 @@ class Transport:
             )
         except (Unreachable, OutcomeUnknown) as error:
             raise Unavailable(str(error)) from error
+        self.server_time = server_time(answer.headers.get("date"))
         _raise_for(answer)
         if answer.status >= 500:
             raise Unavailable(f"HTTP {answer.status}: {_words(answer)}")
