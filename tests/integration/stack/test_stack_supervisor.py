@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from stack import children
 from stack.children import Child
 from stack.errors import StackError
 from stack.home import Home
@@ -148,6 +149,14 @@ async def test_a_child_that_ignores_the_request_to_stop_is_killed(
     await supervisor.stop_all()
 
     assert not psutil.pid_exists(pid)
+
+
+def test_a_short_program_that_does_not_end_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A first start on a machine that is too busy must not wait for ever."""
+    monkeypatch.setattr(children, "_RUN_WITHIN_S", 0.2)
+
+    with pytest.raises(StackError, match=r"python\S* did not end within"):
+        children.run([sys.executable, "-c", "import time; time.sleep(60)"])
 
 
 async def test_what_a_killed_supervisor_left_running_is_found_and_ended(

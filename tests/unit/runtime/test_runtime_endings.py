@@ -1,12 +1,16 @@
-"""Ends that must come: of a process that hangs, and of a test that hangs."""
+"""Ends that must come: of a process that hangs, of a test that hangs, of a commit."""
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
 
 import psutil
+import pytest
+
+from shared.runtime import kafka
 
 TESTS = Path(__file__).parents[2]
 PROCESS = """
@@ -96,3 +100,23 @@ def test_an_async_test_is_ended_in_its_own_task(tmp_path: Path) -> None:
 
     assert "1 failed, 1 passed" in done.stdout
     assert "the time of the test is over" in done.stdout
+
+
+class NeverCommits:
+    """A client whose broker is gone: it tries for ever."""
+
+    async def commit(self, offsets: object) -> None:
+        del offsets
+        await asyncio.Event().wait()
+
+
+async def test_a_commit_ends_when_the_broker_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not committed comes again; a consumer that waits for it never stops."""
+    monkeypatch.setattr(kafka, "COMMIT_WITHIN_S", 0.01)
+    partition = kafka.Partition("topic", 0)
+    subscription = kafka.Subscription({}, group="group", client_id="test")
+    monkeypatch.setattr(subscription, "_consumer", NeverCommits())
+    subscription.assigned = {partition}
+
+    with pytest.raises(kafka.BusError):
+        await subscription.commit({partition: 7})

@@ -42,7 +42,7 @@ async def settle(services: Services, *, patience_s: float = 60.0, within_s: floa
         at_rest = None if _pending(now) else counters
         if counters != seen:
             seen, moved = counters, monotonic()
-        elif monotonic() - moved > patience_s or monotonic() - started > within_s:
+        if monotonic() - moved > patience_s or monotonic() - started > within_s:
             raise NotSettled(_what_is_pending(now))
         await asyncio.sleep(LOOK_EVERY_S)
 
