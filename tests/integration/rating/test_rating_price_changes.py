@@ -77,6 +77,28 @@ async def test_a_dry_run_says_what_a_rule_would_change_and_writes_nothing(
     assert Decimal(effect["totals"]["USD"]) == moved
 
 
+async def test_a_price_that_nobody_can_charge_is_no_small_change(rating: InProcess) -> None:
+    """A slip of the currency: all that the seats bring is at stake, and why is said."""
+    await tell(rating, FACTS)
+    slip = {"kind": "fixed", "amount": "22.60", "currency": "EUR"}
+
+    told = await rating.ok("POST", "/v1/price-rules:dry-run", json=book(price=slip))
+
+    [row] = told["effect"]["monthly"]
+    assert (row["before"], row["after"]) == ("969.65", "0")
+    assert row["held"].startswith("no_price_in_currency: ")
+    assert told["effect"]["at_stake"] == {"USD": "969.65"}
+
+
+async def test_a_correction_of_what_is_billed_says_so(rating: InProcess) -> None:
+    """Invoices are out: the difference goes on the next one."""
+    await tell(rating, FACTS)
+
+    told = await rating.ok("POST", "/v1/price-rules:dry-run", json=book())
+
+    assert told["effect"]["billed_totals"] == told["effect"]["totals"] == {"USD": "110.16"}
+
+
 async def test_a_large_change_waits_for_a_second_person(rating: InProcess) -> None:
     """The author may not approve it; somebody else may, once; then it is in the books with both
     names, and proposing it again is no news."""

@@ -65,6 +65,12 @@ def show_effect(console: Console, effect: Row) -> None:
                 f"{row['before']} {row['currency']}", row["after"], row["difference"],
             )  # fmt: skip
         console.print(table)
+    for row in effect["monthly"]:
+        if row["held"]:
+            console.print(
+                f"! {row['contract_id']}: nothing could be charged for {row['product']} any more "
+                f"({row['held']})", style="red", markup=False, soft_wrap=True,
+            )  # fmt: skip
     if effect["charges"]:
         table = Table("contract", "billed on", "charge", "is", "would be", "difference")
         for row in effect["charges"][:SHOWN]:
@@ -73,6 +79,11 @@ def show_effect(console: Console, effect: Row) -> None:
                 row["after"] or "–", f"{row['difference']} {row['currency']}",
             )  # fmt: skip
         console.print(table)
+        if effect["billed_totals"]:
+            console.print(
+                f"Of these, {_sums(effect['billed_totals'])} correct invoices that are out; it goes "
+                "on the next ones."
+            )
         if effect["charges_changed"] > SHOWN:
             console.print(f"… and {effect['charges_changed'] - SHOWN} more charges")
 

@@ -13,19 +13,18 @@ from rating.domain.licences import Terms
 from rating.domain.pricing import licence_price, subject_of
 from rating.domain.promotions import Subject, select
 from rating.domain.timeline import State, Timeline
-from shared.kernel.errors import Held
 from shared.kernel.money import Rounding, exponent, round_to
 
 
-def monthly_revenue(terms: Terms, timeline: Timeline, day: date) -> Decimal | None:
-    """The seats of `day` at its prices, promotions taken off, a twelfth of what is paid for a year;
-    None where no price is known."""
+def monthly_revenue(terms: Terms, timeline: Timeline, day: date) -> Decimal:
+    """The seats of `day` at its prices, promotions taken off, a twelfth of what is paid for a year.
+
+    Raises:
+        Held: no price is known.
+    """
     state = timeline.on(day)
     contract = terms.contract
-    try:
-        price = licence_price(terms.book, contract, state.product, day).price
-    except Held:
-        return None
+    price = licence_price(terms.book, contract, state.product, day).price
     exact = Fraction(price) * state.quantity - _promoted(terms, timeline, state, price, day=day)
     months = UPFRONT_MONTHS.get(state.product.billing_plan, 1)
     return round_to(exact / months, exponent(contract.currency), Rounding.HALF_AWAY)

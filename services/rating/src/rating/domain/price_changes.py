@@ -93,7 +93,8 @@ def moved(before: Mapping[str, ChargeRated], after: Mapping[str, ChargeRated]) -
 
 @dataclass(frozen=True, slots=True)
 class Monthly:
-    """What a subscription brings in a month at the prices of a day, before and after a change."""
+    """What a subscription brings in a month at the prices of a day, before and after a change.
+    `held`: why nothing can be charged after it."""
 
     contract_id: str
     subscription_id: str
@@ -102,6 +103,7 @@ class Monthly:
     quantity: int
     before: Decimal
     after: Decimal
+    held: str | None = None
 
     @property
     def difference(self) -> Decimal:

@@ -25,6 +25,7 @@ from rating.store.due import DueKind
 from rating.store.prices import Note
 from shared.contracts.invoicing import ContractChanged
 from shared.contracts.rating import ChargeKind, ChargeRated
+from shared.kernel.errors import Held
 from shared.kernel.fx import FxRate
 from shared.kernel.periods import utc_day
 from shared.runtime.postgres import Database, Transaction
@@ -41,6 +42,12 @@ class Effect:
     monthly: tuple[Monthly, ...]
     past_month: tuple[Moved, ...]
     customers: int
+    today: date
+
+    @property
+    def billed(self) -> tuple[Moved, ...]:
+        """Charges whose invoice date has come: the difference goes to the next invoice."""
+        return tuple(pair for pair in self.charges if pair.known.bill_on <= self.today)
 
     @property
     def at_stake(self) -> dict[str, Decimal]:
@@ -66,6 +73,7 @@ async def dry_run(database: Database, proposed: Sequence[Proposed]) -> Effect:
         tuple(row for one in effects for row in one.monthly),
         tuple(pair for one in effects for pair in one.past_month),
         len(customers),
+        utc_day(database.clock.now()),
     )
 
 
@@ -98,7 +106,7 @@ async def _tried(
         for one in backdated:
             await keep(tx, one, DRY_RUN)
         past = moved(before, await _charges(tx, customer_id, rerates=rerates))
-    return Effect(tuple(moved(before, after)), tuple(monthly), tuple(past), 1)
+    return Effect(tuple(moved(before, after)), tuple(monthly), tuple(past), 1, utc_day(tx.now))
 
 
 async def _charges(tx: Transaction, customer_id: str, *, rerates: bool) -> dict[str, ChargeRated]:
@@ -131,9 +139,13 @@ async def _monthly(tx: Transaction, customer_id: str, day: date) -> list[Monthly
 
 def _row(terms: Terms, contract: ContractChanged, line: Timeline, day: date) -> Monthly | None:
     state = line.on(day)
-    amount = monthly_revenue(terms, line, day) if state.quantity > 0 else None
-    if amount is None:
+    if state.quantity <= 0:
         return None
+    amount, held = Decimal(0), None
+    try:
+        amount = monthly_revenue(terms, line, day)
+    except Held as error:
+        held = f"{error.code}: {error.detail}"
     return Monthly(
         contract.contract_id,
         line.subscription_id,
@@ -142,11 +154,12 @@ def _row(terms: Terms, contract: ContractChanged, line: Timeline, day: date) -> 
         state.quantity,
         amount,
         amount,
+        held,
     )
 
 
 def _compared(before: list[Monthly], after: list[Monthly]) -> list[Monthly]:
-    """The rows that differ; a price that was not known before was nothing."""
+    """The rows that differ; where no price is known, nothing is charged."""
     known = {(row.contract_id, row.subscription_id): row.before for row in before}
     rows = [
         replace(row, before=known.get((row.contract_id, row.subscription_id), Decimal(0)))

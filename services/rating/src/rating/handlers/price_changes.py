@@ -179,6 +179,7 @@ def effect_json(effect: Effect) -> Json:
         "at_stake": {name: f"{amount:f}" for name, amount in effect.at_stake.items()},
         "charges_changed": len(effect.charges),
         "totals": _totals([(p.known.currency, p.difference) for p in effect.charges]),
+        "billed_totals": _totals([(p.known.currency, p.difference) for p in effect.billed]),
         "monthly_totals": _totals([(m.currency, m.difference) for m in effect.monthly]),
         "monthly": [_monthly(one) for one in effect.monthly],
         "charges": [_charge(pair) for pair in effect.charges[:CHARGES_SHOWN]],
@@ -202,6 +203,7 @@ def _monthly(one: Monthly) -> Json:
         "before": f"{one.before:f}",
         "after": f"{one.after:f}",
         "difference": f"{one.difference:f}",
+        "held": one.held,
     }
 
 
