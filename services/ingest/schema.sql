@@ -9,6 +9,7 @@ BEGIN
 END $$;
 
 CREATE TABLE ingest.audit_record (
+    account_id text NOT NULL,
     record_id text NOT NULL,
     customer_id text NOT NULL,
     operation text NOT NULL,
@@ -21,12 +22,14 @@ CREATE TABLE ingest.audit_record (
 );
 
 CREATE TABLE ingest.audit_record_subscription (
+    account_id text NOT NULL,
     subscription_id text NOT NULL,
     record_id text NOT NULL,
     operation_at timestamp with time zone NOT NULL
 );
 
 CREATE TABLE ingest.customer (
+    account_id text NOT NULL,
     customer_id text NOT NULL,
     name text NOT NULL,
     resource jsonb NOT NULL,
@@ -36,6 +39,7 @@ CREATE TABLE ingest.customer (
 
 CREATE TABLE ingest.export (
     id text NOT NULL,
+    account_id text NOT NULL,
     kind text NOT NULL,
     data_set text NOT NULL,
     invoice_number text,
@@ -73,6 +77,7 @@ CREATE TABLE ingest.price_sheet (
 
 CREATE TABLE ingest.price_sheet_import (
     id text NOT NULL,
+    account_id text NOT NULL,
     market text NOT NULL,
     currency text NOT NULL,
     view text NOT NULL,
@@ -101,12 +106,14 @@ ALTER TABLE ingest.price_sheet ALTER COLUMN number ADD GENERATED ALWAYS AS IDENT
 
 CREATE TABLE ingest.provider_account (
     account_id text NOT NULL,
+    tenant_id text NOT NULL,
     first_synced_at timestamp with time zone NOT NULL,
     records_until date
 );
 
 CREATE TABLE ingest.provider_file (
     file_id text NOT NULL,
+    account_id text NOT NULL,
     kind text NOT NULL,
     data_set text NOT NULL,
     number bigint NOT NULL,
@@ -187,6 +194,7 @@ ALTER TABLE ONLY ingest.raw_chunk ALTER COLUMN content SET STORAGE EXTERNAL;
 
 CREATE TABLE ingest.subscription (
     subscription_id text NOT NULL,
+    account_id text NOT NULL,
     customer_id text NOT NULL,
     licence boolean NOT NULL,
     state jsonb NOT NULL,
@@ -202,6 +210,7 @@ CREATE TABLE ingest.subscription (
 );
 
 CREATE TABLE ingest.subscription_check (
+    account_id text NOT NULL,
     subscription_id text NOT NULL,
     customer_id text NOT NULL,
     channel text NOT NULL,
@@ -220,6 +229,7 @@ CREATE TABLE ingest.subscription_check (
 
 CREATE TABLE ingest.subscription_order (
     id text NOT NULL,
+    account_id text NOT NULL,
     number bigint NOT NULL,
     lane text NOT NULL,
     customer_id text NOT NULL,
@@ -314,6 +324,7 @@ CREATE TABLE ingest.subscription_step (
 
 CREATE TABLE ingest.sync (
     id text NOT NULL,
+    account_id text NOT NULL,
     state text NOT NULL,
     requested_by text NOT NULL,
     requested_at timestamp with time zone NOT NULL,
@@ -343,6 +354,7 @@ CREATE TABLE ingest.sync_customer (
 
 CREATE TABLE ingest.webhook_delivery (
     id text NOT NULL,
+    account_id text NOT NULL,
     event_name text NOT NULL,
     customer_id text,
     subscription_id text,
@@ -359,13 +371,13 @@ CREATE TABLE ingest.webhook_delivery (
 );
 
 ALTER TABLE ONLY ingest.audit_record
-    ADD CONSTRAINT audit_record_pkey PRIMARY KEY (record_id);
+    ADD CONSTRAINT audit_record_pkey PRIMARY KEY (account_id, record_id);
 
 ALTER TABLE ONLY ingest.audit_record_subscription
-    ADD CONSTRAINT audit_record_subscription_pkey PRIMARY KEY (subscription_id, operation_at, record_id);
+    ADD CONSTRAINT audit_record_subscription_pkey PRIMARY KEY (account_id, subscription_id, operation_at, record_id);
 
 ALTER TABLE ONLY ingest.customer
-    ADD CONSTRAINT customer_pkey PRIMARY KEY (customer_id);
+    ADD CONSTRAINT customer_pkey PRIMARY KEY (account_id, customer_id);
 
 ALTER TABLE ONLY ingest.export
     ADD CONSTRAINT export_pkey PRIMARY KEY (id);
@@ -401,7 +413,7 @@ ALTER TABLE ONLY ingest.raw_chunk
     ADD CONSTRAINT raw_chunk_pkey PRIMARY KEY (file_id, first_line);
 
 ALTER TABLE ONLY ingest.subscription_check
-    ADD CONSTRAINT subscription_check_pkey PRIMARY KEY (subscription_id);
+    ADD CONSTRAINT subscription_check_pkey PRIMARY KEY (account_id, subscription_id);
 
 ALTER TABLE ONLY ingest.subscription_order
     ADD CONSTRAINT subscription_order_correlation_id_key UNIQUE (correlation_id);
@@ -457,11 +469,13 @@ CREATE INDEX subscription_snapshot_of ON ingest.subscription_snapshot USING btre
 
 CREATE INDEX sync_customer_open ON ingest.sync_customer USING btree (due_at) WHERE (state = 'pending'::text);
 
+CREATE INDEX sync_of_account ON ingest.sync USING btree (account_id, requested_at DESC);
+
 CREATE INDEX sync_open ON ingest.sync USING btree (due_at) WHERE (state = ANY (ARRAY['pending'::text, 'running'::text]));
 
 CREATE INDEX sync_requested ON ingest.sync USING btree (requested_at DESC);
 
-CREATE INDEX webhook_delivery_pending ON ingest.webhook_delivery USING btree (subscription_id) WHERE (state = 'pending'::text);
+CREATE INDEX webhook_delivery_pending ON ingest.webhook_delivery USING btree (account_id, subscription_id) WHERE (state = 'pending'::text);
 
 CREATE INDEX webhook_delivery_record ON ingest.webhook_delivery USING btree (audit_record_id) WHERE (audit_record_id IS NOT NULL);
 
@@ -472,7 +486,7 @@ CREATE TRIGGER subscription_snapshot_is_append_only BEFORE DELETE OR UPDATE ON i
 CREATE TRIGGER subscription_step_is_append_only BEFORE DELETE OR UPDATE ON ingest.subscription_step FOR EACH ROW EXECUTE FUNCTION ingest.refuse_change();
 
 ALTER TABLE ONLY ingest.audit_record_subscription
-    ADD CONSTRAINT audit_record_subscription_record_id_fkey FOREIGN KEY (record_id) REFERENCES ingest.audit_record(record_id);
+    ADD CONSTRAINT audit_record_subscription_account_id_record_id_fkey FOREIGN KEY (account_id, record_id) REFERENCES ingest.audit_record(account_id, record_id);
 
 ALTER TABLE ONLY ingest.provider_line
     ADD CONSTRAINT provider_line_file_id_fkey FOREIGN KEY (file_id) REFERENCES ingest.provider_file(file_id);

@@ -352,7 +352,9 @@ async def test_a_look_that_takes_long_keeps_its_lease(
                 first["leased_until"],
             ):
                 async with scene.ingest.service.database.transaction() as tx:
-                    claims.extend(await checks.claim_checks(tx, "other", at_most=8))
+                    claims.extend(
+                        await checks.claim_checks(tx, "other", account_id="default", at_most=8)
+                    )
         return await settle(*given)
 
     with monkeypatch.context() as patched:
@@ -369,7 +371,8 @@ async def test_a_process_that_starts_again_takes_up_at_once_what_it_held(scene: 
     for customer, lease in ((ALDER, f"{place}/gone/a"), (BIRCH, "elsewhere:8080/1/a")):
         await scene.execute(
             "INSERT INTO subscription_check VALUES"
-            " ($1, $1, 'webhook', 1, 1, 0, 0, now(), now(), $2, false, NULL, 'c', now())",
+            " ('default', $1, $1, 'webhook', 1, 1, 0, 0, now(), now(), $2, false, NULL, 'c',"
+            " now())",
             customer, lease,
         )  # fmt: skip
 

@@ -293,7 +293,9 @@ async def test_a_lease_lasts_as_long_as_the_work(
                 first["leased_until"],
             ):
                 async with scene.ingest.service.database.transaction() as tx:
-                    claims.append(await export_store.claim_export(tx, "other"))
+                    claims.append(
+                        await export_store.claim_export(tx, "other", account_id="default")
+                    )
         await load(*given)
 
     monkeypatch.setattr(exporting, "load", slow)

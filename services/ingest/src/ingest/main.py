@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from secrets import token_hex
 from socket import gethostname
 
@@ -12,10 +12,11 @@ from ingest.clients.graph import Graph
 from ingest.clients.partner_center import PartnerCenter
 from ingest.clients.provider import Provider
 from ingest.clients.tokens import Application, Tokens
+from ingest.domain.accounts import DEFAULT
 from ingest.handlers import HANDLERS
-from ingest.handlers.context import Choices, Context
+from ingest.handlers.context import Account, Accounts, Choices, Context
 from ingest.jobs import jobs
-from ingest.settings import IngestSettings
+from ingest.settings import AccountSettings, IngestSettings, words
 from shared.kernel.clock import Clock
 from shared.runtime.clock import clock_from
 from shared.runtime.http import HttpClient
@@ -47,90 +48,117 @@ def assemble(
     settings: IngestSettings, database: Database, clock: Clock, *, connect: Connect = HttpClient
 ) -> Service:
     """The service around a database, a clock and connections of the caller's choice."""
-    clients = Clients(settings, connect)
-    context = Context(
-        database=database,
-        partner_center=clients.partner_center(),
-        graph=clients.graph(),
-        choices=Choices(
-            account_id=settings.ingest_tenant_id,
-            worker=f"{gethostname()}:{settings.http_port}",
-            run=token_hex(4),
-            settle_looks=settings.ingest_settle_looks,
-            settle_wait_s=settings.ingest_settle_wait_s,
-            price_sheet_basis=settings.ingest_price_sheet_basis,
-            chunk_lines=settings.ingest_chunk_lines,
-            daily_sync=settings.ingest_daily_sync,
-            busy_wait_s=settings.ingest_busy_wait_s,
-        ),
+    choices = Choices(
+        worker=f"{gethostname()}:{settings.http_port}",
+        run=token_hex(4),
+        settle_looks=settings.ingest_settle_looks,
+        settle_wait_s=settings.ingest_settle_wait_s,
+        price_sheet_basis=settings.ingest_price_sheet_basis,
+        chunk_lines=settings.ingest_chunk_lines,
+        daily_sync=settings.ingest_daily_sync,
+        busy_wait_s=settings.ingest_busy_wait_s,
     )
+    opened = Opened(connect)
+    contexts = []
+    for name, account in settings.accounts.items():
+        clients = Clients(name, account, opened, allow_http=settings.ingest_allow_http)
+        contexts.append(
+            Context(
+                database=database,
+                account=Account(name, account.tenant_id, account.webhook_callback_url),
+                partner_center=clients.partner_center(),
+                graph=clients.graph(),
+                choices=choices,
+            )
+        )
+    accounts = Accounts(contexts)
     return Service(
         name="ingest",
         settings=settings,
         database=database,
         clock=clock,
         handlers=HANDLERS,
-        jobs=jobs(context, settings),
-        routers=routers(context, clients.certificates(), settings),
-        closing=[http.close for http in clients.opened],
+        jobs=jobs(accounts, settings),
+        routers=routers(accounts, certificates(settings, opened)),
+        closing=[http.close for http in opened],
     )
 
 
-class Clients:
-    """Makes the clients of the provider and remembers what has to be closed."""
+class Opened:
+    """Opens connections and remembers what has to be closed."""
 
-    def __init__(self, settings: IngestSettings, connect: Connect) -> None:
-        self._settings = settings
+    def __init__(self, connect: Connect) -> None:
         self._connect = connect
-        self.opened: list[HttpClient] = []
-        self._login = self._open(settings.ingest_login_url, "microsoft-login")
+        self._opened: list[HttpClient] = []
+
+    def __iter__(self) -> Iterator[HttpClient]:
+        return iter(self._opened)
+
+    def open(
+        self, url: str, name: str, *, timeout_s: float = 10.0, concurrency: int = 20
+    ) -> HttpClient:
+        http = self._connect(url, name=name, timeout_s=timeout_s, concurrency=concurrency)
+        self._opened.append(http)
+        return http
+
+
+class Clients:
+    """Makes the clients of one account: connections, tokens and pauses are nobody else's."""
+
+    def __init__(
+        self, name: str, account: AccountSettings, opened: Opened, *, allow_http: bool
+    ) -> None:
+        self._name = name
+        self._account = account
+        self._opened = opened
+        self._allow_http = allow_http
+        self._login = self._open(account.login_url, "microsoft-login")
 
     def partner_center(self) -> PartnerCenter:
-        settings = self._settings
-        rest = self._open(settings.ingest_partner_center_url, "partner-center", concurrency=32)
-        pricing = self._open(settings.pricing_url, "partner-pricing", timeout_s=DOWNLOAD_TIMEOUT_S)
+        account = self._account
+        rest = self._open(account.partner_center_url, "partner-center", concurrency=32)
+        pricing = self._open(account.pricing_url, "partner-pricing", timeout_s=DOWNLOAD_TIMEOUT_S)
         return PartnerCenter(
             self._provider(rest, PARTNER_CENTER_SCOPE, "partner-center"),
             self._provider(pricing, PRICING_SCOPE, "partner-pricing", as_user=True),
         )
 
     def graph(self) -> Graph:
-        settings = self._settings
-        http = self._open(settings.ingest_graph_url, "microsoft-graph")
+        http = self._open(self._account.graph_url, "microsoft-graph")
         return Graph(
             self._provider(http, GRAPH_SCOPE, "microsoft-graph"),
             self._open("", "provider-storage", timeout_s=DOWNLOAD_TIMEOUT_S),
-            blob_hosts=settings.blob_hosts,
-            allow_http=settings.ingest_allow_http,
+            blob_hosts=words(self._account.blob_hosts or ""),
+            allow_http=self._allow_http,
         )
-
-    def certificates(self) -> Certificates:
-        settings = self._settings
-        trust = Trust(
-            hosts=settings.certificate_hosts,
-            subjects=settings.certificate_subjects,
-            root_file=settings.ingest_webhook_root_file,
-            allow_http=settings.ingest_allow_http,
-        )
-        http = self._open("", "webhook-certificates", timeout_s=CERTIFICATE_TIMEOUT_S)
-        return Certificates(http, trust)
 
     def _provider(
         self, http: HttpClient, scope: str, name: str, *, as_user: bool = False
     ) -> Provider:
-        settings = self._settings
-        refresh = settings.ingest_refresh_token if as_user else None
+        account = self._account
+        refresh = account.refresh_token if as_user else None
         application = Application(
-            tenant_id=settings.ingest_tenant_id,
-            client_id=settings.ingest_client_id,
-            client_secret=settings.ingest_client_secret.get_secret_value(),
+            tenant_id=account.tenant_id,
+            client_id=account.client_id,
+            client_secret=account.client_secret.get_secret_value(),
             refresh_token=refresh.get_secret_value() if refresh else None,
         )
         return Provider(http, Tokens(self._login, application, scope), name=name)
 
     def _open(
-        self, url: str, name: str, *, timeout_s: float = 10.0, concurrency: int = 20
+        self, url: str | None, name: str, *, timeout_s: float = 10.0, concurrency: int = 20
     ) -> HttpClient:
-        http = self._connect(url, name=name, timeout_s=timeout_s, concurrency=concurrency)
-        self.opened.append(http)
-        return http
+        named = name if self._name == DEFAULT else f"{name}@{self._name}"
+        return self._opened.open(url or "", named, timeout_s=timeout_s, concurrency=concurrency)
+
+
+def certificates(settings: IngestSettings, opened: Opened) -> Certificates:
+    """One judge for all accounts: the notification service is the same."""
+    trust = Trust(
+        hosts=settings.certificate_hosts,
+        subjects=settings.certificate_subjects,
+        root_file=settings.ingest_webhook_root_file,
+        allow_http=settings.ingest_allow_http,
+    )
+    http = opened.open("", "webhook-certificates", timeout_s=CERTIFICATE_TIMEOUT_S)
+    return Certificates(http, trust)

@@ -77,10 +77,10 @@ def require_issuer(settings: ServiceSettings) -> None:
 
 def _variable(settings_class: type[ServiceSettings], location: tuple[int | str, ...]) -> str:
     """The environment variable a person must correct."""
-    name = ".".join(str(part) for part in location)
-    if name in settings_class.model_fields:
-        return f"{settings_class.model_config['env_prefix']}{name}".upper()
-    return name or "settings"
+    field, *inside = (str(part) for part in location or ("settings",))
+    if field in settings_class.model_fields:
+        field = f"{settings_class.model_config['env_prefix']}{field}".upper()
+    return ".".join((field, *inside))
 
 
 def _read_secret_files() -> None:

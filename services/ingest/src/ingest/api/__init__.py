@@ -6,20 +6,26 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter
 
-from ingest.api import evidence, files, orders, receiver, resuming, subscription_orders
+from ingest.api import (
+    evidence,
+    files,
+    orders,
+    provider_accounts,
+    receiver,
+    resuming,
+    subscription_orders,
+)
 from ingest.clients.certificates import Certificates
-from ingest.handlers.context import Context
-from ingest.settings import IngestSettings
+from ingest.handlers.context import Accounts
 
 
-def routers(
-    context: Context, certificates: Certificates, settings: IngestSettings
-) -> Sequence[APIRouter]:
+def routers(accounts: Accounts, certificates: Certificates) -> Sequence[APIRouter]:
     return (
-        receiver.router(context.database, certificates),
-        orders.router(context, settings),
-        resuming.router(context.database),
-        subscription_orders.router(context),
-        evidence.router(context.database),
-        files.router(context.database),
+        receiver.router(accounts, certificates),
+        orders.router(accounts),
+        resuming.router(accounts),
+        subscription_orders.router(accounts),
+        evidence.router(accounts.database),
+        files.router(accounts.database),
+        provider_accounts.router(accounts),
     )

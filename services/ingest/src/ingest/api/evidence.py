@@ -25,6 +25,7 @@ def router(database: Database) -> APIRouter:
     async def list_subscriptions(
         caller: Reads,
         customer_id: str | None = None,
+        account_id: str | None = None,
         limit: Limit = 50,
         cursor: CursorParam = None,
     ) -> dict[str, Any]:
@@ -32,7 +33,7 @@ def router(database: Database) -> APIRouter:
         after = str((decode_cursor(cursor) or [""])[0])
         async with database.read() as reader:
             rows = await subscriptions.list_subscriptions(
-                reader, after=after, customer_id=customer_id, limit=limit
+                reader, after=after, customer_id=customer_id, account_id=account_id, limit=limit
             )
         more = encode_cursor(rows[-1]["subscription_id"]) if len(rows) == limit else None
         return page([_subscription(row) for row in rows], next_cursor=more)
@@ -63,12 +64,16 @@ def router(database: Database) -> APIRouter:
 
 async def _change(reader: Reader, step: Record) -> dict[str, Any]:
     record_id = step["audit_record_id"]
-    record = await audit_records.find_record(reader, record_id) if record_id else None
-    deliveries = await webhooks.find_deliveries(reader, step["webhook_id"], record_id)
     row = await subscriptions.find_subscription(reader, step["subscription_id"])
+    account_id = row["account_id"] if row else ""
+    record = await audit_records.find_record(reader, account_id, record_id) if record_id else None
+    deliveries = await webhooks.find_deliveries(
+        reader, account_id, delivery_id=step["webhook_id"], audit_record_id=record_id
+    )
     return {
         **_step(step),
         "subscription_id": step["subscription_id"],
+        "account_id": account_id,
         "customer_id": row["customer_id"] if row else None,
         "before": step["before"],
         "after": step["after"],
@@ -80,7 +85,7 @@ async def _change(reader: Reader, step: Record) -> dict[str, Any]:
 
 
 def _subscription(row: Record) -> dict[str, Any]:
-    names = ("subscription_id", "customer_id", "licence", "version", "observed_at")
+    names = ("subscription_id", "account_id", "customer_id", "licence", "version", "observed_at")
     return {name: row[name] for name in names} | {"state": row["state"]}
 
 

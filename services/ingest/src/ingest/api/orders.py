@@ -11,10 +11,10 @@ from pydantic import AnyHttpUrl, BaseModel, ConfigDict, StringConstraints, model
 from ingest.clients.errors import ProviderError
 from ingest.clients.partner_center import LICENCE_VIEW
 from ingest.handlers import EXPORTS, PRICE_SHEETS, SYNCS
-from ingest.handlers.context import Context
-from ingest.settings import IngestSettings
+from ingest.handlers.context import Accounts, Context
 from ingest.store import checks, exports, price_sheets, syncs
 from ingest.store.exports import Order
+from ingest.store.price_sheets import Wish
 from shared.contracts.envelope import Currency
 from shared.kernel.errors import Conflict, Invalid, NotFound
 from shared.runtime.postgres import Record, Transaction
@@ -35,7 +35,11 @@ USAGE, RECONCILIATION = "usage", "reconciliation"
 
 
 class _Body(BaseModel):
+    """`account_id` names the partner tenant that the work is for; default: the default one."""
+
     model_config = ConfigDict(extra="forbid")
+
+    account_id: str | None = None
 
 
 class UsageExportOrder(_Body):
@@ -65,7 +69,7 @@ class PriceSheetOrder(_Body):
 
 
 class SyncOrder(_Body):
-    """All customers; there is nothing to choose."""
+    """All customers of an account; there is nothing else to choose."""
 
 
 class RegistrationOrder(_Body):
@@ -74,24 +78,27 @@ class RegistrationOrder(_Body):
     callback_url: AnyHttpUrl | None = None
 
 
-def router(context: Context, settings: IngestSettings) -> APIRouter:
+def router(accounts: Accounts) -> APIRouter:
     routes = APIRouter(prefix="/v1", tags=["work"])
-    _exports(routes, context)
-    _price_sheets(routes, context)
-    _syncs(routes, context)
-    _registrations(routes, context, settings)
+    _exports(routes, accounts)
+    _price_sheets(routes, accounts)
+    _syncs(routes, accounts)
+    _registrations(routes, accounts)
     return routes
 
 
-def _exports(routes: APIRouter, context: Context) -> None:
-    database = context.database
+def _exports(routes: APIRouter, accounts: Accounts) -> None:
+    database = accounts.database
 
     @routes.post("/usage-exports", status_code=202, operation_id="usage-exports.create")
     async def export_usage(body: UsageExportOrder, caller: Operates) -> dict[str, Any]:
         """Export daily rated usage and publish it. A version that is loaded already is skipped."""
-        order = Order(USAGE, body.invoice_number, body.currency, body.period)
+        context = accounts.of(body.account_id)
+        order = Order(
+            USAGE, body.invoice_number, body.currency, body.period, account_id=context.account.id
+        )
         async with database.transaction(actor=caller.subject) as tx:
-            return await _order_export(tx, order)
+            return await _order_export(context, tx, order)
 
     @routes.post(
         "/reconciliation-exports", status_code=202, operation_id="reconciliation-exports.create"
@@ -100,8 +107,10 @@ def _exports(routes: APIRouter, context: Context) -> None:
         body: ReconciliationExportOrder, caller: Operates
     ) -> dict[str, Any]:
         """Export the lines of an invoice; purchases among them are published."""
+        context = accounts.of(body.account_id)
+        order = Order(RECONCILIATION, body.invoice_number, account_id=context.account.id)
         async with database.transaction(actor=caller.subject) as tx:
-            return await _order_export(tx, Order(RECONCILIATION, body.invoice_number))
+            return await _order_export(context, tx, order)
 
     @routes.get("/usage-exports", operation_id="usage-exports.list")
     async def list_usage_exports(
@@ -136,23 +145,23 @@ def _exports(routes: APIRouter, context: Context) -> None:
             return _found(await exports.find_export(reader, export_id, RECONCILIATION), "export")
 
 
-def _price_sheets(routes: APIRouter, context: Context) -> None:
-    database = context.database
+def _price_sheets(routes: APIRouter, accounts: Accounts) -> None:
+    database = accounts.database
 
     @routes.post("/price-sheets:import", status_code=202, operation_id="price-sheets.import")
     async def import_price_sheet(body: PriceSheetOrder, caller: Prices) -> dict[str, Any]:
         """Fetch the licence price sheet of a market and publish the rows of one currency."""
+        context = accounts.of(body.account_id)
+        wish = Wish(context.account.id, body.market, body.currency, LICENCE_VIEW)
         async with database.transaction(actor=caller.subject) as tx:
             import_id = tx.new_id()
-            await price_sheets.add_import(
-                tx, import_id, market=body.market, currency=body.currency, view=LICENCE_VIEW
-            )
+            await price_sheets.add_import(tx, import_id, wish)
             await tx.record(
                 "price-sheet.import-ordered",
                 f"price-sheet-import/{import_id}",
-                after=body.model_dump(),
+                after=body.model_dump() | {"account_id": wish.account_id},
             )
-            tx.wake(PRICE_SHEETS)
+            tx.wake(context.job(PRICE_SHEETS))
         return {"id": import_id, "state": "pending"}
 
     @routes.get("/price-sheets", operation_id="price-sheets.list")
@@ -172,8 +181,8 @@ def _price_sheets(routes: APIRouter, context: Context) -> None:
         return _found(rows[0] if rows else None, "import")
 
 
-def _syncs(routes: APIRouter, context: Context) -> None:
-    database = context.database
+def _syncs(routes: APIRouter, accounts: Accounts) -> None:
+    database = accounts.database
 
     @routes.post("/syncs", status_code=202, operation_id="syncs.create")
     async def sync(body: SyncOrder, caller: Operates) -> dict[str, Any]:
@@ -181,12 +190,13 @@ def _syncs(routes: APIRouter, context: Context) -> None:
 
         The first one divides history from news: what exists then opens with its running term.
         """
-        del body
+        context = accounts.of(body.account_id)
+        account_id = context.account.id
         async with database.transaction(actor=caller.subject) as tx:
             sync_id = tx.new_id()
-            await syncs.add_sync(tx, sync_id)
-            await tx.record("sync.ordered", f"sync/{sync_id}")
-            tx.wake(SYNCS)
+            await syncs.add_sync(tx, sync_id, account_id=account_id)
+            await tx.record("sync.ordered", f"sync/{sync_id}", after={"account_id": account_id})
+            tx.wake(context.job(SYNCS))
         return {"id": sync_id, "state": "pending"}
 
     @routes.get("/syncs", operation_id="syncs.list")
@@ -212,18 +222,21 @@ def _syncs(routes: APIRouter, context: Context) -> None:
         cursor: CursorParam = None,
     ) -> dict[str, Any]:
         """Looks at single subscriptions: what waits, what failed, and why."""
-        after = str((decode_cursor(cursor) or [""])[0])
+        subscription_id, account_id = decode_cursor(cursor, parts=2) or ["", ""]
+        after = (str(subscription_id), str(account_id))
         async with database.read() as reader:
             rows = await checks.list_checks(reader, after=after, still_open=still_open, limit=limit)
-        more = encode_cursor(rows[-1]["subscription_id"]) if len(rows) == limit else None
+        last = rows[-1] if len(rows) == limit else None
+        more = encode_cursor(last["subscription_id"], last["account_id"]) if last else None
         return page([dict(row) for row in rows], next_cursor=more)
 
 
-def _registrations(routes: APIRouter, context: Context, settings: IngestSettings) -> None:
+def _registrations(routes: APIRouter, accounts: Accounts) -> None:
     @routes.post("/webhook-registrations", operation_id="webhook-registrations.create")
     async def register(body: RegistrationOrder, caller: Operates) -> dict[str, Any]:
         """Register the receiver with the provider; there is one registration a tenant."""
-        url = str(body.callback_url or settings.ingest_webhook_callback_url or "")
+        context = accounts.of(body.account_id)
+        url = str(body.callback_url or context.account.callback_url or "")
         if not url:
             raise Invalid("callback_url_missing", "name a callback_url, or configure one")
         try:
@@ -231,6 +244,7 @@ def _registrations(routes: APIRouter, context: Context, settings: IngestSettings
         except ProviderError as error:
             raise Conflict("provider_refused", f"{error.code} {error.words}".strip()) from error
         shown: dict[str, Any] = {
+            "account_id": context.account.id,
             "subscriber_id": found.subscriber_id,
             "callback_url": found.callback_url,
             "events": list(found.events),
@@ -241,7 +255,7 @@ def _registrations(routes: APIRouter, context: Context, settings: IngestSettings
         return shown
 
 
-async def _order_export(tx: Transaction, order: Order) -> dict[str, Any]:
+async def _order_export(context: Context, tx: Transaction, order: Order) -> dict[str, Any]:
     export_id = tx.new_id()
     await exports.add_export(tx, export_id, order)
     await tx.record(
@@ -249,7 +263,7 @@ async def _order_export(tx: Transaction, order: Order) -> dict[str, Any]:
         f"export/{export_id}",
         after={"kind": order.kind, "data_set": order.data_set},
     )
-    tx.wake(EXPORTS)
+    tx.wake(context.job(EXPORTS))
     return {"id": export_id, "state": "pending"}
 
 

@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ingest.domain.order_wishes import Ending, OrderKind, OrderState, Wish
 from ingest.handlers import ORDERS
-from ingest.handlers.context import Context
+from ingest.handlers.context import Accounts
 from ingest.store import subscription_orders, subscriptions
+from ingest.store.subscription_orders import Target
 from shared.kernel.errors import Conflict, Invalid, NotFound
 from shared.runtime.postgres import Record, Transaction
 from shared.runtime.web import (
@@ -67,6 +68,7 @@ class SubscriptionOrder(BaseModel):
     kind: OrderKind
     subscription_id: Text | None = None
     customer_id: Text | None = None
+    account_id: Text | None = None  # of a purchase: the partner tenant that buys
     quantity: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     term: Annotated[str, Field(pattern="^P(1M|1Y|3Y)$")] | None = None
     billing_plan: Annotated[str, Field(pattern="^(monthly|annual|triennial)$")] | None = None
@@ -91,8 +93,8 @@ class SubscriptionOrder(BaseModel):
         if self.kind is OrderKind.PURCHASE:
             if self.customer_id is None or self.subscription_id is not None:
                 raise ValueError("a purchase names a customer_id and no subscription_id")
-        elif self.subscription_id is None or self.customer_id is not None:
-            raise ValueError("name the subscription_id; its customer is known")
+        elif self.subscription_id is None or self.customer_id or self.account_id:
+            raise ValueError("name the subscription_id; its customer and account are known")
         return self
 
     @property
@@ -100,9 +102,9 @@ class SubscriptionOrder(BaseModel):
         return Wish(**{name: getattr(self, name) for name in Wish().__slots__})
 
 
-def router(context: Context) -> APIRouter:
+def router(accounts: Accounts) -> APIRouter:
     routes = APIRouter(prefix="/v1", tags=["subscription orders"])
-    database = context.database
+    database = accounts.database
 
     @routes.post("/subscription-orders", status_code=202, operation_id="subscription-orders.create")
     async def place(body: SubscriptionOrder, caller: Operates, key: IdempotencyKey) -> JSONResponse:
@@ -110,7 +112,7 @@ def router(context: Context) -> APIRouter:
         async with database.transaction(actor=caller.subject) as tx:
 
             async def work() -> tuple[int, Any]:
-                return 202, await _place(tx, body)
+                return 202, await _place(accounts, tx, body)
 
             return await once(tx, "POST /v1/subscription-orders", key, body.model_dump(), work)
 
@@ -152,34 +154,35 @@ def router(context: Context) -> APIRouter:
                     raise NotFound("subscription_order_unknown", "there is no such order")
                 raise Conflict("subscription_order_sent", "it is under way, or has ended")
             await tx.record("subscription-order.cancelled", f"subscription-order/{order_id}")
-            tx.wake(ORDERS)
+            for context in accounts:
+                tx.wake(context.job(ORDERS))
         return {"id": order_id, "state": OrderState.CANCELLED.value}
 
     return routes
 
 
-async def _place(tx: Transaction, body: SubscriptionOrder) -> dict[str, Any]:
-    customer_id = body.customer_id or ""
+async def _place(accounts: Accounts, tx: Transaction, body: SubscriptionOrder) -> dict[str, Any]:
+    account_id, customer_id = body.account_id, body.customer_id or ""
     if body.subscription_id is not None:
         row = await subscriptions.find_subscription(tx, body.subscription_id)
         if row is None:
             raise NotFound("subscription_unknown", "no such subscription is mirrored")
         if not row["licence"]:
             raise Invalid("subscription_has_no_seats", "a usage-based subscription is not ordered")
-        customer_id = row["customer_id"]
-    order_id = await subscription_orders.add_order(
-        tx, body.kind, body.wish, customer_id=customer_id, subscription_id=body.subscription_id
-    )
+        account_id, customer_id = row["account_id"], row["customer_id"]
+    context = accounts.of(account_id)
+    target = Target(context.account.id, customer_id, body.subscription_id)
+    order_id = await subscription_orders.add_order(tx, body.kind, body.wish, target)
     thing = f"subscription-order/{order_id}"
     await tx.record("subscription-order.placed", thing, after=body.model_dump(mode="json"))
-    tx.wake(ORDERS)
+    tx.wake(context.job(ORDERS))
     return {"id": order_id, "state": OrderState.PLANNED.value}
 
 
 def _order(row: Record) -> dict[str, Any]:
     names = (
-        "id", "kind", "subscription_id", "customer_id", "state", "wish", "code", "detail", "offer",
-        "provider_code", "provider_words", "result", "requested_by", "requested_at", "finished_at",
-        "attempts", "correlation_id",
+        "id", "account_id", "kind", "subscription_id", "customer_id", "state", "wish", "code",
+        "detail", "offer", "provider_code", "provider_words", "result", "requested_by",
+        "requested_at", "finished_at", "attempts", "correlation_id",
     )  # fmt: skip
     return {name: row[name] for name in names} | {"what_to_do": _ACTIONS.get(row["state"])}

@@ -14,6 +14,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from ingest.domain.accounts import DEFAULT, scoped_id
 from ingest.domain.documents import Fields, exact
 from shared.contracts.envelope import PeriodField
 from shared.contracts.ingest import ProviderPurchaseRecorded
@@ -157,12 +158,13 @@ def _named_kind(fields: Fields) -> LineKind | None:
     return None
 
 
-def purchase_ids(lines: list[InvoiceLine]) -> list[str]:
+def purchase_ids(lines: list[InvoiceLine], account_id: str = DEFAULT) -> list[str]:
     """An id for each line: its identity and, for exact repeats, which one of them it is."""
     seen: Counter[tuple[object, ...]] = Counter()
     ids = []
     for line in lines:
-        ids.append(derived_id("provider-line", *line.identity, seen[line.identity]))
+        line_id = derived_id("provider-line", *line.identity, seen[line.identity])
+        ids.append(scoped_id(account_id, line_id))
         seen[line.identity] += 1
     return ids
 

@@ -1,12 +1,15 @@
-"""What the pieces of work share: the database, the provider, and a few choices."""
+"""What the pieces of work share: the database, the provider's account, and a few choices."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ingest.clients.graph import Graph
 from ingest.clients.partner_center import PartnerCenter
+from ingest.domain.accounts import DEFAULT, job_of
 from ingest.domain.price_sheets import Basis
+from shared.kernel.errors import Invalid
 from shared.runtime.postgres import Database
 
 RETRY_FIRST_S, RETRY_LONGEST_S = 0.5, 60.0
@@ -16,7 +19,6 @@ RETRY_FIRST_S, RETRY_LONGEST_S = 0.5, 60.0
 class Choices:
     """Knobs of the service, as far as the work needs them."""
 
-    account_id: str
     worker: str = "worker"  # the place this process runs at; the next one there has the same
     run: str = "1"  # this process
     settle_looks: int = 4
@@ -28,10 +30,20 @@ class Choices:
 
 
 @dataclass(frozen=True, slots=True)
+class Account:
+    """A partner tenant. `id` is our name for it, and `tenant_id` what everybody else calls it."""
+
+    id: str
+    tenant_id: str
+    callback_url: str | None = None  # where its notifications arrive
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
-    """Handed to every piece of work by the composition root."""
+    """Handed to every piece of work: its own account, and nobody else's clients."""
 
     database: Database
+    account: Account
     partner_center: PartnerCenter
     graph: Graph
     choices: Choices
@@ -39,6 +51,40 @@ class Context:
     def lease(self, claim: str) -> str:
         """The name under which this process holds what it claims."""
         return f"{self.choices.worker}/{self.choices.run}/{claim}"
+
+    def job(self, kind: str) -> str:
+        """The job to wake for more work of this kind."""
+        return job_of(kind, self.account.id)
+
+
+class Accounts:
+    """The accounts of this process. Work whose account is not among them waits for it."""
+
+    def __init__(self, contexts: Sequence[Context]) -> None:
+        self._contexts = {context.account.id: context for context in contexts}
+
+    def __iter__(self) -> Iterator[Context]:
+        return iter(self._contexts.values())
+
+    @property
+    def default(self) -> Context:
+        return self._contexts[DEFAULT]
+
+    @property
+    def database(self) -> Database:
+        return self.default.database
+
+    def of(self, account_id: str | None) -> Context:
+        """What work for this account needs; without a name, for the default one.
+
+        Raises:
+            Invalid: `provider_account_unknown`.
+        """
+        found = self._contexts.get(account_id or DEFAULT)
+        if found is None:
+            known = ", ".join(self._contexts)
+            raise Invalid("provider_account_unknown", f"no account {account_id!r}; known: {known}")
+        return found
 
 
 def retry_after(attempts: int, asked_s: float | None = None) -> float:

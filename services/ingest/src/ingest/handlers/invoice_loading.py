@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from ingest.domain.accounts import DEFAULT
 from ingest.domain.reconciliation import (
     InvoiceLine,
     main_month,
@@ -54,7 +55,7 @@ async def load_invoice(loading: Loading) -> None:
             raw += chunk
             if len(raw) > MAX_LINES:
                 raise Invalid("invoice_too_large", f"more than {MAX_LINES} lines")
-    invoice = await asyncio.to_thread(read_invoice, raw)
+    invoice = await asyncio.to_thread(read_invoice, raw, loading.export.account_id)
     async with loading.transaction() as (tx, file):
         if file.closed:
             raise Contended(f"file {file.file_id} is loaded")
@@ -64,7 +65,7 @@ async def load_invoice(loading: Loading) -> None:
         await loading.finish(tx, LOADED)
 
 
-def read_invoice(raw: Sequence[bytes]) -> Invoice:
+def read_invoice(raw: Sequence[bytes], account_id: str = DEFAULT) -> Invoice:
     """The lines, each with its derived id, and those that a person has to look at."""
     read: list[InvoiceLine] = []
     refused: list[Quarantined] = []
@@ -82,7 +83,7 @@ def read_invoice(raw: Sequence[bytes]) -> Invoice:
     ]
     stored = (
         StoredLine(line, line_id, line.kind.is_purchase and line.known_charge_type)
-        for line, line_id in zip(read, purchase_ids(read), strict=True)
+        for line, line_id in zip(read, purchase_ids(read, account_id), strict=True)
     )
     return Invoice(tuple(stored), tuple(refused))
 

@@ -55,6 +55,7 @@ def _file_of(
     version = manifest.version if times == 1 else f"{manifest.version}#{times}"
     return ProviderFile(
         file_id=derived_id("provider-file", export.kind, export.data_set, version),
+        account_id=export.account_id,
         kind=export.kind,
         data_set=export.data_set,
         etag=manifest.version,

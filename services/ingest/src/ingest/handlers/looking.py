@@ -61,9 +61,9 @@ async def _look(context: Context, check: Check, deliveries: Sequence[Delivery]) 
         _named(context, list(dict.fromkeys(missing))),
     )
     snapshot = read_snapshot(resource, customer_id=check.customer_id)
-    observation = Observation(snapshot, observed_at, check.read_at)
+    observation = Observation(snapshot, context.account.id, observed_at, check.read_at)
     look = Look(
-        account_id=context.choices.account_id,
+        account=context.account,
         channel=WEBHOOK if deliveries else check.channel,
         deliveries=deliveries,
         may_estimate=check.looks >= context.choices.settle_looks,
@@ -109,7 +109,7 @@ async def _settle(
         actor="provider", correlation_id=check.correlation_id
     ) as tx:
         # Records before the check's row: a pull of records takes the two in that order as well.
-        await keep_records(tx, records)
+        await keep_records(tx, records, account_id=context.account.id)
         if not await checks.hold_lease(tx, check):
             return Seen(Verdict.STALE)  # too slow: somebody else looks by now
         seen = await observe(tx, observation, look)

@@ -14,10 +14,12 @@ from enum import StrEnum
 from ingest.domain.changes import Chain, Detection, Step, build_chain, change_id_of
 from ingest.domain.documents import Fields
 from ingest.domain.snapshots import Snapshot, state_to_json
+from ingest.handlers.context import Account
 from ingest.store import audit_records, subscription_orders, subscriptions, syncs
 from ingest.store.subscriptions import Evidence, Mirror, Observation
 from ingest.store.webhooks import Delivery
 from shared.contracts.ingest import ChangeSource, SubscriptionChanged
+from shared.kernel.errors import Invalid
 from shared.kernel.ids import derived_id
 from shared.runtime.postgres import Transaction
 
@@ -35,7 +37,7 @@ class Verdict(StrEnum):
 class Look:
     """Why we look and what we know beforehand."""
 
-    account_id: str
+    account: Account
     channel: str  # webhook, audit, sweep
     deliveries: Sequence[Delivery] = ()
     listed: bool = False  # the customer's records have been listed for this look
@@ -63,16 +65,24 @@ class Seen:
 
 
 async def observe(tx: Transaction, observation: Observation, look: Look) -> Seen:
-    """Bring the mirror to the observed snapshot and publish the steps that lead there."""
+    """Bring the mirror to the observed snapshot and publish the steps that lead there.
+
+    Raises:
+        Invalid: `subscription_of_another_account`.
+    """
     snapshot = observation.snapshot
     mirror = await subscriptions.find_mirror(tx, snapshot.subscription_id, lock=True)
+    if mirror is not None and mirror.account_id != look.account.id:
+        # Two accounts would undo each other's steps, and whoever bills it could be either.
+        words = f"{snapshot.subscription_id} was sold through account {mirror.account_id}"
+        raise Invalid("subscription_of_another_account", words)
     if mirror is not None and mirror.read_at > observation.read_at:
         return Seen(Verdict.STALE)
     if mirror is None and snapshot.licence and not look.listed:
         return Seen(Verdict.UNLISTED)
-    account = await syncs.find_account(tx, look.account_id) if mirror is None else None
+    account = await syncs.find_account(tx, look.account.id) if mirror is None else None
     history_begins = account.first_synced_at if account else None
-    records = await audit_records.records_of(tx, snapshot.subscription_id)
+    records = await audit_records.records_of(tx, look.account.id, snapshot.subscription_id)
     detection = look.detection(observation.observed_at, history_begins)
     chain = build_chain(mirror.known if mirror else None, records, snapshot, detection)
     if chain.unsettled and not look.listed:
@@ -129,7 +139,7 @@ async def _publish(
     event = SubscriptionChanged(
         change_id=change_id,
         kind=step.kind,
-        provider_account=look.account_id,
+        provider_account=look.account.tenant_id,
         customer_id=snapshot.customer_id,
         subscription_id=sub,
         product=step.after.product(),

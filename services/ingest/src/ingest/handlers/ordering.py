@@ -223,7 +223,7 @@ async def _no_answer(context: Context, order: Order, error: Exception) -> None:
 async def _move(context: Context, order: Order, move: Move) -> bool:
     async with context.database.transaction(correlation_id=order.id) as tx:
         moved = await subscription_orders.move_order(tx, order, move)
-        tx.wake(ORDERS)
+        tx.wake(context.job(ORDERS))
     return moved
 
 
@@ -233,7 +233,7 @@ async def _later(
     wait = retry_after(order.attempts, asked_s) if asked_s != 0.0 else 0.0
     async with context.database.transaction(correlation_id=order.id) as tx:
         await subscription_orders.release_order(tx, order, end, after_s=wait, answered=answered)
-        tx.wake(ORDERS)
+        tx.wake(context.job(ORDERS))
 
 
 async def _finish(
@@ -250,11 +250,11 @@ async def _finish(
         action = "subscription-order.needs-a-person" if alert else f"subscription-order.{end.state}"
         after: dict[str, JsonValue] = {"code": end.code, "result": dict(end.result or {})}
         await tx.record(action, f"subscription-order/{order.id}", after=after, reason=end.detail)
-        wanted = [Wanted(i, order.customer_id) for i in subscription_ids if i]
+        wanted = [Wanted(i, order.customer_id, context.account.id) for i in subscription_ids if i]
         if wanted:
             await checks.request_checks(tx, wanted, ORDER)
-            tx.wake(CHECKS)
-        tx.wake(ORDERS)
+            tx.wake(context.job(CHECKS))
+        tx.wake(context.job(ORDERS))
 
 
 def _words(response: Response) -> tuple[str, str]:

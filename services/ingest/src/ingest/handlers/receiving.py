@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ingest.clients.certificates import Certificates
+from ingest.domain.accounts import scoped_id
 from ingest.domain.signature import read_signature_headers
 from ingest.domain.webhooks import SUBSCRIPTION_UPDATED, Notification, read_notification
 from ingest.handlers import CHECKS
+from ingest.handlers.context import Context
 from ingest.handlers.looking import WEBHOOK
-from ingest.store import checks, quarantine, webhooks
+from ingest.store import checks, quarantine, subscriptions, webhooks
 from ingest.store.checks import Wanted
 from ingest.store.quarantine import Quarantined
+from ingest.store.webhooks import Outcome
 from shared.kernel.errors import Invalid
 from shared.kernel.ids import derived_id, sha256_hex
-from shared.runtime.postgres import Database
 from shared.runtime.refusals import Refusals
 
 ACCEPTED, REPEATED, QUARANTINED = "accepted", "repeated", "quarantined"
@@ -34,36 +36,49 @@ class Received:
 class Reception:
     """What it takes to receive."""
 
-    database: Database
     certificates: Certificates
     refusals: Refusals
 
 
-async def receive(reception: Reception, headers: Mapping[str, str], body: bytes) -> Received:
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What came to the receiver of an account."""
+
+    headers: Mapping[str, str]
+    body: bytes
+
+
+async def receive(context: Context, reception: Reception, delivered: Delivered) -> Received:
     """Prove and store one delivery.
 
     Raises:
         Invalid: it is not the provider's; the refusal is on the audit trail, or counted there.
         CertificateUnavailable: nothing is proven either way; the provider will send it again.
     """
+    body = delivered.body
     try:
-        await reception.certificates.verify(read_signature_headers(headers), body)
+        await reception.certificates.verify(read_signature_headers(delivered.headers), body)
     except Invalid as refusal:
-        await _record(reception, refusal, body)
+        await _record(context, reception, refusal, body)
         raise
-    database = reception.database
     try:
         notification = read_notification(body)
     except Invalid as unusable:
-        return await _quarantine(database, body, unusable)
-    return await _keep(database, notification, body)
+        unread = Notification(derived_id("webhook-body", sha256_hex(body)), "unreadable", "", None)
+        return await _quarantine(context, _of(context, unread), body, unusable)
+    return await _keep(context, _of(context, notification), body)
 
 
-async def _record(reception: Reception, refusal: Invalid, body: bytes) -> None:
+def _of(context: Context, notification: Notification) -> Notification:
+    """One that came to the wrong receiver must not make the right one a repeat of it."""
+    return replace(notification, id=scoped_id(context.account.id, notification.id))
+
+
+async def _record(context: Context, reception: Reception, refusal: Invalid, body: bytes) -> None:
     unrecorded = reception.refusals.admit()
     if unrecorded is None:
         return
-    async with reception.database.transaction(actor="anonymous") as tx:
+    async with context.database.transaction(actor="anonymous") as tx:
         await tx.record(
             "webhook.refused",
             f"webhook/{sha256_hex(body)[:32]}",
@@ -72,29 +87,37 @@ async def _record(reception: Reception, refusal: Invalid, body: bytes) -> None:
         )
 
 
-async def _keep(database: Database, notification: Notification, body: bytes) -> Received:
+async def _keep(context: Context, notification: Notification, body: bytes) -> Received:
     """Store it; a subscription event wakes a look. Others are evidence only."""
+    sub, customer = notification.subscription_id, notification.customer_id
     acts = notification.event_name == SUBSCRIPTION_UPDATED
-    state = webhooks.PENDING if acts else webhooks.IGNORED
-    outcome = None if acts else "nothing to do"
-    async with database.transaction(actor="provider", correlation_id=notification.id) as tx:
-        fresh = await webhooks.keep_delivery(tx, notification, body, state=state, outcome=outcome)
-        sub, customer = notification.subscription_id, notification.customer_id
-        if fresh and acts and sub is not None and customer is not None:
-            await checks.request_check(tx, Wanted(sub, customer), WEBHOOK)
-            tx.wake(CHECKS)
-    return Received(notification.id, ACCEPTED if fresh else REPEATED)
+    outcome = webhooks.ACTED_UPON if acts else Outcome(webhooks.IGNORED, "nothing to do")
+    async with context.database.transaction(actor="provider", correlation_id=notification.id) as tx:
+        owner = await subscriptions.account_of(tx, sub) if sub is not None else None
+        if owner in (None, context.account.id):
+            fresh = await webhooks.keep_delivery(
+                tx, notification, body, account_id=context.account.id, outcome=outcome
+            )
+            if fresh and acts and sub is not None and customer is not None:
+                wanted = Wanted(sub, customer, context.account.id)
+                await checks.request_check(tx, wanted, WEBHOOK)
+                tx.wake(context.job(CHECKS))
+            return Received(notification.id, ACCEPTED if fresh else REPEATED)
+    words = f"it is about subscription {sub} of account {owner}, and came to {context.account.id}"
+    misdirected = Invalid("webhook_of_another_account", words)
+    return await _quarantine(context, notification, body, misdirected)
 
 
-async def _quarantine(database: Database, body: bytes, unusable: Invalid) -> Received:
+async def _quarantine(
+    context: Context, notification: Notification, body: bytes, unusable: Invalid
+) -> Received:
     """Signed and unusable: kept with its reason, so that a person can see what was sent."""
-    delivery_id = derived_id("webhook-body", sha256_hex(body))
-    notification = Notification(delivery_id, "unreadable", "", None)
-    async with database.transaction(actor="provider", correlation_id=delivery_id) as tx:
+    key, outcome = notification.id, Outcome(webhooks.QUARANTINED, str(unusable)[:500])
+    async with context.database.transaction(actor="provider", correlation_id=key) as tx:
         fresh = await webhooks.keep_delivery(
-            tx, notification, body, state=webhooks.QUARANTINED, outcome=str(unusable)[:500]
+            tx, notification, body, account_id=context.account.id, outcome=outcome
         )
         if fresh:
             refused = [Quarantined(1, unusable.code, unusable.detail, body)]
-            await quarantine.quarantine(tx, "webhook", delivery_id, refused)
-    return Received(delivery_id, QUARANTINED, unusable.code)
+            await quarantine.quarantine(tx, "webhook", key, refused)
+    return Received(key, QUARANTINED, unusable.code)

@@ -26,9 +26,11 @@ def read_records(documents: Iterable[Document]) -> list[AuditRecord]:
     return found
 
 
-async def keep_records(tx: Transaction, records: Sequence[AuditRecord]) -> list[AuditRecord]:
+async def keep_records(
+    tx: Transaction, records: Sequence[AuditRecord], *, account_id: str
+) -> list[AuditRecord]:
     """Store records, report each refusal once. Returns those that are new."""
-    fresh = await audit_records.keep_records(tx, records)
+    fresh = await audit_records.keep_records(tx, records, account_id=account_id)
     for record in fresh:
         if record.status == FAILED:
             await _report_refusal(tx, record)

@@ -50,7 +50,7 @@ async def start_sync(context: Context, sync: Sync) -> None:
             await _start(context, sync)
     except LeaseLost as lost:
         log.warning("sync.lease-lost", reason=str(lost))  # what its holder commits counts
-    except (ProviderError, OSError) as error:
+    except (ProviderError, OSError, Invalid) as error:
         await _retry_sync(context, sync, error)
 
 
@@ -77,24 +77,33 @@ async def _start(context: Context, sync: Sync) -> None:
         await _add_customers(context, sync, page)
     async with context.database.transaction(correlation_id=sync.id) as tx:
         if await syncs.start_sync(tx, sync):
-            tx.wake(SWEEPS)
+            tx.wake(context.job(SWEEPS))
 
 
 async def _pull_records(context: Context, sync: Sync) -> None:
-    account_id = context.choices.account_id
+    account_id = context.account.id
     today = utc_day(context.database.clock.now())
     async with context.database.transaction(correlation_id=sync.id) as tx:
-        await syncs.open_account(tx, account_id, tx.now)
+        await syncs.open_account(tx, account_id, tenant_id=context.account.tenant_id)
         account = await syncs.find_account(tx, account_id)
+    _require_tenant(context, account)
     start = _first_day(account.records_until if account else None, today)
     async for page in context.partner_center.audit_records(start, today):
         async with context.database.transaction(actor="provider", correlation_id=sync.id) as tx:
             await _require_lease(tx, sync)
-            fresh = await keep_records(tx, read_records(page))
+            fresh = await keep_records(tx, read_records(page), account_id=account_id)
             await syncs.count_records(tx, sync, len(fresh))
-            await _look_where_records_are_news(tx, fresh)
+            await _look_where_records_are_news(context, tx, fresh)
     async with context.database.transaction(correlation_id=sync.id) as tx:
         await syncs.records_pulled_until(tx, account_id, today)
+
+
+def _require_tenant(context: Context, known: syncs.Account | None) -> None:
+    """What is mirrored under this name would be taken for gone."""
+    tenant_id = context.account.tenant_id
+    if known is not None and known.tenant_id.casefold() != tenant_id.casefold():
+        words = f"{context.account.id} was tenant {known.tenant_id}: give {tenant_id} another name"
+        raise Invalid("account_is_another_tenant", words)
 
 
 def _first_day(until: date | None, today: date) -> date:
@@ -103,19 +112,22 @@ def _first_day(until: date | None, today: date) -> date:
     return oldest if until is None else min(today, max(oldest, until - OVERLAP))
 
 
-async def _look_where_records_are_news(tx: Transaction, fresh: Sequence[AuditRecord]) -> None:
+async def _look_where_records_are_news(
+    context: Context, tx: Transaction, fresh: Sequence[AuditRecord]
+) -> None:
     """Known subscriptions only; the sweep meets the others in a moment."""
     wanted = {
-        Wanted(touch.subscription_id, record.customer_id)
+        Wanted(touch.subscription_id, record.customer_id, context.account.id)
         for record in fresh
         if record.status == SUCCEEDED
         for touch in record.touches
     }
-    known = await subscriptions.known_subscriptions(tx, [w.subscription_id for w in wanted])
+    ids = [w.subscription_id for w in wanted]
+    known = await subscriptions.known_subscriptions(tx, context.account.id, ids)
     news = [w for w in wanted if w.subscription_id in known and w.customer_id]
     if news:
         await checks.request_checks(tx, news, AUDIT)
-        tx.wake(CHECKS)
+        tx.wake(context.job(CHECKS))
 
 
 async def _add_customers(context: Context, sync: Sync, page: Sequence[Document]) -> None:
@@ -127,7 +139,7 @@ async def _add_customers(context: Context, sync: Sync, page: Sequence[Document])
             customers[customer_id] = (name, document)
     async with context.database.transaction(correlation_id=sync.id) as tx:
         await _require_lease(tx, sync)
-        await syncs.add_customers(tx, sync, customers)
+        await syncs.add_customers(tx, sync, customers, account_id=context.account.id)
 
 
 async def _require_lease(tx: Transaction, sync: Sync) -> None:
@@ -140,15 +152,17 @@ async def _sweep(context: Context, sweep: CustomerSweep) -> None:
     documents = await context.partner_center.subscriptions(sweep.customer_id)
     snapshots, unreadable = _read(documents, sweep.customer_id)
     async with context.database.read() as reader:
-        mirrored = await subscriptions.states_of_customer(reader, sweep.customer_id)
+        mirrored = await subscriptions.states_of_customer(
+            reader, context.account.id, sweep.customer_id
+        )
     look = Look(
-        account_id=context.choices.account_id,
+        account=context.account,
         channel=SWEEP,
         listed=True,  # the sync has just pulled everybody's records
         may_estimate=False,
     )
     new = [s for s in snapshots if s.subscription_id not in mirrored]
-    observations = [Observation(s, observed_at, sweep.read_at) for s in new]
+    observations = [Observation(s, context.account.id, observed_at, sweep.read_at) for s in new]
     unsettled: list[str] = []
     for start in range(0, len(observations), FIRST_LOOKS):
         some = observations[start : start + FIRST_LOOKS]
@@ -160,8 +174,10 @@ async def _sweep(context: Context, sweep: CustomerSweep) -> None:
         if not await syncs.hold_customer(tx, sweep):
             return
         ids = [*differing, *unreadable, *unsettled]
-        await _want(tx, [Wanted(i, sweep.customer_id) for i in ids])
-        await syncs.finish_customer(tx, sweep, differing=len(new) + len(differing))
+        await _want(context, tx, [Wanted(i, sweep.customer_id, context.account.id) for i in ids])
+        await syncs.finish_customer(
+            tx, sweep, account_id=context.account.id, differing=len(new) + len(differing)
+        )
 
 
 def _read(documents: Sequence[Document], customer_id: str) -> tuple[list[Snapshot], list[str]]:
@@ -190,21 +206,27 @@ async def _mirror_new(
         if not await syncs.hold_customer(tx, sweep):
             return []
         for observation in observations:
-            seen = await observe(tx, observation, look)
+            try:
+                seen = await observe(tx, observation, look)
+            except Invalid:  # another account's; its own look says so where it can be seen
+                unsettled.append(observation.snapshot.subscription_id)
+                continue
             if seen.verdict is not Verdict.SETTLED:
                 unsettled.append(observation.snapshot.subscription_id)
     return unsettled
 
 
-async def _want(tx: Transaction, wanted: Sequence[Wanted]) -> None:
+async def _want(context: Context, tx: Transaction, wanted: Sequence[Wanted]) -> None:
     if wanted:
         await checks.request_checks(tx, wanted, SWEEP)
-        tx.wake(CHECKS)
+        tx.wake(context.job(CHECKS))
 
 
-async def _retry_sync(context: Context, sync: Sync, error: ProviderError | OSError) -> None:
+async def _retry_sync(context: Context, sync: Sync, error: Exception) -> None:
     asked = error.after_s if isinstance(error, ProviderBusy) else None
-    final = isinstance(error, ProviderRefused) and sync.attempts + 1 >= TRIES
+    final = isinstance(error, Invalid) or (
+        isinstance(error, ProviderRefused) and sync.attempts + 1 >= TRIES
+    )
     async with context.database.transaction(correlation_id=sync.id) as tx:
         await syncs.retry_sync(
             tx,

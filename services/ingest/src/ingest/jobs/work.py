@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from ingest.handlers import CHECKS, EXPORTS, ORDERS, PRICE_SHEETS, SWEEPS, SYNCS
-from ingest.handlers.context import Context
+from ingest.handlers.context import Accounts, Context
 from ingest.handlers.exporting import advance_export
 from ingest.handlers.looking import look_at
 from ingest.handlers.ordering import advance_order
@@ -21,12 +21,10 @@ JOBS = (CHECKS, ORDERS, SYNCS, SWEEPS, EXPORTS, PRICE_SHEETS)
 async def check_some(context: Context) -> bool | Work:
     """A few subscriptions side by side; each look is serial in itself."""
     async with context.database.transaction() as tx:
-        due = await checks.claim_checks(tx, context.lease(tx.new_id()), at_most=LOOKS_AT_ONCE)
-        deliveries = (
-            await webhooks.pending_deliveries(tx, [check.subscription_id for check in due])
-            if due
-            else {}
-        )
+        lease, account_id = context.lease(tx.new_id()), context.account.id
+        due = await checks.claim_checks(tx, lease, account_id=account_id, at_most=LOOKS_AT_ONCE)
+        ids = [check.subscription_id for check in due]
+        deliveries = await webhooks.pending_deliveries(tx, account_id, ids) if due else {}
     looks = (look_at(context, check, deliveries[check.subscription_id]) for check in due)
     # One look that breaks must not cancel the others: they would wait for their leases to run out.
     outcomes = await asyncio.gather(*looks, return_exceptions=True)
@@ -39,7 +37,9 @@ async def check_some(context: Context) -> bool | Work:
 
 async def order_next(context: Context) -> bool:
     async with context.database.transaction() as tx:
-        order = await subscription_orders.claim_order(tx, context.lease(tx.new_id()))
+        order = await subscription_orders.claim_order(
+            tx, context.lease(tx.new_id()), account_id=context.account.id
+        )
     if order is not None:
         await advance_order(context, order)
     return order is not None
@@ -47,7 +47,7 @@ async def order_next(context: Context) -> bool:
 
 async def sync_next(context: Context) -> bool:
     async with context.database.transaction() as tx:
-        sync = await syncs.claim_sync(tx, context.lease(tx.new_id()))
+        sync = await syncs.claim_sync(tx, context.lease(tx.new_id()), account_id=context.account.id)
     if sync is not None:
         await start_sync(context, sync)
     return sync is not None
@@ -56,8 +56,12 @@ async def sync_next(context: Context) -> bool:
 async def sweep_next(context: Context) -> bool:
     """The next customer of a sync; when there is none, syncs that are through are closed."""
     async with context.database.transaction() as tx:
-        sweep = await syncs.claim_customer(tx, context.lease(tx.new_id()))
-        closed = [] if sweep is not None else await syncs.close_syncs(tx)
+        sweep = await syncs.claim_customer(
+            tx, context.lease(tx.new_id()), account_id=context.account.id
+        )
+        closed = (
+            [] if sweep is not None else await syncs.close_syncs(tx, account_id=context.account.id)
+        )
         for row in closed:
             action = "sync.done" if row["state"] == "done" else "sync.failed"
             await tx.record(action, f"sync/{row['id']}", reason=row["reason"])
@@ -68,7 +72,9 @@ async def sweep_next(context: Context) -> bool:
 
 async def export_next(context: Context) -> bool:
     async with context.database.transaction() as tx:
-        export = await exports.claim_export(tx, context.lease(tx.new_id()))
+        export = await exports.claim_export(
+            tx, context.lease(tx.new_id()), account_id=context.account.id
+        )
     if export is not None:
         await advance_export(context, export)
     return export is not None
@@ -76,7 +82,9 @@ async def export_next(context: Context) -> bool:
 
 async def import_next(context: Context) -> bool:
     async with context.database.transaction() as tx:
-        claimed = await price_sheets.claim_import(tx, context.lease(tx.new_id()))
+        claimed = await price_sheets.claim_import(
+            tx, context.lease(tx.new_id()), account_id=context.account.id
+        )
     if claimed is not None:
         await import_sheet(context, claimed)
     return claimed is not None
@@ -89,17 +97,19 @@ class Recovery:
     elsewhere are not touched; a process that is still ending loses its leases and commits nothing.
     """
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
         self._done = False
 
     async def step(self) -> bool:
         if self._done:
             return False
-        choices = self._context.choices
-        async with self._context.database.transaction() as tx:
-            freed = await leases.free(tx, place=f"{choices.worker}/", ours=self._context.lease(""))
-            for job in JOBS if freed else ():
-                tx.wake(job)
+        ours = self._accounts.default
+        async with ours.database.transaction() as tx:
+            place = f"{ours.choices.worker}/"
+            freed = await leases.free(tx, place=place, ours=ours.lease(""))
+            for context in self._accounts if freed else ():
+                for kind in JOBS:
+                    tx.wake(context.job(kind))
         self._done = True
         return freed > 0

@@ -12,22 +12,27 @@ down_revision = "runtime_0001"
 
 UPGRADE = """
 CREATE TABLE provider_account (
-    account_id       text PRIMARY KEY,
+    account_id       text PRIMARY KEY,       -- our name for it
+    tenant_id        text NOT NULL,          -- the provider's
     first_synced_at  timestamptz NOT NULL,   -- what was created later is news, not history
     records_until    date                    -- activity records are pulled up to this day
 );
 
+-- A customer may buy through several of our accounts; each sees its own subscriptions only.
 CREATE TABLE customer (
-    customer_id    text PRIMARY KEY,
+    account_id     text NOT NULL,
+    customer_id    text NOT NULL,
     name           text NOT NULL,
     resource       jsonb NOT NULL,
     first_seen_at  timestamptz NOT NULL,
-    swept_at       timestamptz
+    swept_at       timestamptz,
+    PRIMARY KEY (account_id, customer_id)
 );
 
 -- The mirror: one row a subscription, as last read.
 CREATE TABLE subscription (
     subscription_id     text PRIMARY KEY,
+    account_id          text NOT NULL,         -- the one that sold it, for good
     customer_id         text NOT NULL,
     licence             boolean NOT NULL,
     state               jsonb NOT NULL,
@@ -78,7 +83,8 @@ CREATE TRIGGER subscription_step_is_append_only BEFORE UPDATE OR DELETE ON subsc
     FOR EACH ROW EXECUTE FUNCTION refuse_change();
 
 CREATE TABLE audit_record (
-    record_id      text PRIMARY KEY,           -- the provider's, or the hash of the record
+    account_id     text NOT NULL,
+    record_id      text NOT NULL,              -- the provider's, or the hash of the record
     customer_id    text NOT NULL,
     operation      text NOT NULL,
     resource_type  text NOT NULL,
@@ -86,17 +92,21 @@ CREATE TABLE audit_record (
     operation_at   timestamptz NOT NULL,
     actor          text NOT NULL,
     document       jsonb NOT NULL,
-    first_seen_at  timestamptz NOT NULL
+    first_seen_at  timestamptz NOT NULL,
+    PRIMARY KEY (account_id, record_id)
 );
 CREATE TABLE audit_record_subscription (
+    account_id       text NOT NULL,
     subscription_id  text NOT NULL,
-    record_id        text NOT NULL REFERENCES audit_record,
+    record_id        text NOT NULL,
     operation_at     timestamptz NOT NULL,
-    PRIMARY KEY (subscription_id, operation_at, record_id)
+    PRIMARY KEY (account_id, subscription_id, operation_at, record_id),
+    FOREIGN KEY (account_id, record_id) REFERENCES audit_record
 );
 
 CREATE TABLE webhook_delivery (
     id               text PRIMARY KEY,         -- event, resource and time; or the body's hash
+    account_id       text NOT NULL,            -- whose receiver it came to
     event_name       text NOT NULL,
     customer_id      text,
     subscription_id  text,
@@ -111,7 +121,7 @@ CREATE TABLE webhook_delivery (
     received_at      timestamptz NOT NULL,
     handled_at       timestamptz
 );
-CREATE INDEX webhook_delivery_pending ON webhook_delivery (subscription_id)
+CREATE INDEX webhook_delivery_pending ON webhook_delivery (account_id, subscription_id)
     WHERE state = 'pending';
 CREATE INDEX webhook_delivery_record ON webhook_delivery (audit_record_id)
     WHERE audit_record_id IS NOT NULL;
@@ -119,7 +129,8 @@ CREATE INDEX webhook_delivery_record ON webhook_delivery (audit_record_id)
 -- One row a subscription: somebody asked for it to be looked at `requested` times, looks up to
 -- `handled` are done. The lease makes looks at one subscription serial.
 CREATE TABLE subscription_check (
-    subscription_id  text PRIMARY KEY,
+    account_id       text NOT NULL,
+    subscription_id  text NOT NULL,
     customer_id      text NOT NULL,
     channel          text NOT NULL,
     requested        bigint NOT NULL,
@@ -132,7 +143,8 @@ CREATE TABLE subscription_check (
     failed           boolean NOT NULL DEFAULT false,
     reason           text,
     correlation_id   text NOT NULL,
-    changed_at       timestamptz NOT NULL
+    changed_at       timestamptz NOT NULL,
+    PRIMARY KEY (account_id, subscription_id)
 );
 CREATE INDEX subscription_check_due ON subscription_check (due_at)
     WHERE requested > handled AND NOT failed;
@@ -140,6 +152,7 @@ CREATE INDEX subscription_check_due ON subscription_check (due_at)
 -- Orders to change something at the provider. One writer a subscription, in order of `number`.
 CREATE TABLE subscription_order (
     id               text PRIMARY KEY,
+    account_id       text NOT NULL,
     number           bigint GENERATED ALWAYS AS IDENTITY,
     lane             text NOT NULL,            -- the subscription, or the purchase itself
     customer_id      text NOT NULL,
@@ -186,6 +199,7 @@ CREATE TRIGGER subscription_order_history_is_append_only
 
 CREATE TABLE sync (
     id            text PRIMARY KEY,
+    account_id    text NOT NULL,
     state         text NOT NULL CHECK (state IN ('pending', 'running', 'done', 'failed')),
     requested_by  text NOT NULL,
     requested_at  timestamptz NOT NULL,
@@ -201,6 +215,7 @@ CREATE TABLE sync (
 );
 CREATE INDEX sync_open ON sync (due_at) WHERE state IN ('pending', 'running');
 CREATE INDEX sync_requested ON sync (requested_at DESC);
+CREATE INDEX sync_of_account ON sync (account_id, requested_at DESC);
 
 CREATE TABLE sync_customer (
     sync_id       text NOT NULL REFERENCES sync,
@@ -217,8 +232,9 @@ CREATE INDEX sync_customer_open ON sync_customer (due_at) WHERE state = 'pending
 
 CREATE TABLE export (
     id              text PRIMARY KEY,
+    account_id      text NOT NULL,
     kind            text NOT NULL CHECK (kind IN ('usage', 'reconciliation')),
-    data_set        text NOT NULL,              -- billed/G000123, unbilled/USD/current
+    data_set        text NOT NULL,              -- billed/G000123, eu/unbilled/USD/current
     invoice_number  text,
     currency        text,
     period          text,
@@ -243,6 +259,7 @@ CREATE INDEX export_requested ON export (requested_at DESC, id);
 -- One version of one data set. Progress is the number of lines that are committed.
 CREATE TABLE provider_file (
     file_id               text PRIMARY KEY,
+    account_id            text NOT NULL,
     kind                  text NOT NULL,
     data_set              text NOT NULL,
     number                bigint GENERATED ALWAYS AS IDENTITY,  -- the order of opening
@@ -311,6 +328,7 @@ CREATE TABLE quarantine (
 
 CREATE TABLE price_sheet_import (
     id            text PRIMARY KEY,
+    account_id    text NOT NULL,
     market        text NOT NULL,
     currency      text NOT NULL,
     view          text NOT NULL,

@@ -5,25 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from ingest.domain.accounts import DEFAULT, scoped
 from shared.runtime.postgres import Reader, Record, Transaction
 
 LEASE_S = 60.0
 
 INSERT_EXPORT = """
 INSERT INTO export (id, kind, data_set, invoice_number, currency, period, state, requested_by,
-                    requested_at, due_at)
-VALUES ($1, $2, $3, $4, $5, $6, 'pending', $7, $8, now())
+                    requested_at, due_at, account_id)
+VALUES ($1, $2, $3, $4, $5, $6, 'pending', $7, $8, now(), $9)
 """
 CLAIM_EXPORT = """
 UPDATE export SET state = 'running', lease = $1, leased_until = now() + $2 * interval '1 second'
 WHERE id = (
     SELECT id FROM export
-    WHERE (state IN ('pending', 'running') AND due_at <= now()
+    WHERE account_id = $4
+      AND (state IN ('pending', 'running') AND due_at <= now()
            OR state = 'waiting' AND waits_until <= $3)
       AND (leased_until IS NULL OR leased_until <= now())
     ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING id, kind, data_set, invoice_number, currency, period, operation_id, file_id, attempts,
-          lease, requested_at
+RETURNING id, account_id, kind, data_set, invoice_number, currency, period, operation_id, file_id,
+          attempts, lease, requested_at
 """
 RENEW_EXPORT = """
 UPDATE export SET leased_until = now() + $3 * interval '1 second'
@@ -73,18 +75,19 @@ WHERE id = $1 AND lease = $2
 # What waits for the provider is no work for us before its time.
 COUNT_OPEN_EXPORTS = """
 SELECT count(*) FROM export
-WHERE state IN ('pending', 'running') OR state = 'waiting' AND waits_until <= $1
+WHERE account_id = $2
+  AND (state IN ('pending', 'running') OR state = 'waiting' AND waits_until <= $1)
 """
 LIST_EXPORTS = """
-SELECT id, kind, data_set, invoice_number, currency, period, state, outcome, file_id, reason,
-       attempts, waits_until, requested_by, requested_at, finished_at
+SELECT id, account_id, kind, data_set, invoice_number, currency, period, state, outcome, file_id,
+       reason, attempts, waits_until, requested_by, requested_at, finished_at
 FROM export
 WHERE kind = $1 AND ($2::timestamptz IS NULL OR (requested_at, id) < ($2, $3))
 ORDER BY requested_at DESC, id DESC LIMIT $4
 """
 FIND_EXPORT = """
-SELECT id, kind, data_set, invoice_number, currency, period, state, outcome, file_id, reason,
-       attempts, waits_until, requested_by, requested_at, finished_at
+SELECT id, account_id, kind, data_set, invoice_number, currency, period, state, outcome, file_id,
+       reason, attempts, waits_until, requested_by, requested_at, finished_at
 FROM export WHERE id = $1 AND kind = $2
 """
 
@@ -97,12 +100,13 @@ class Order:
     invoice_number: str | None = None
     currency: str | None = None
     period: str | None = None
+    account_id: str = DEFAULT
 
     @property
     def data_set(self) -> str:
         if self.invoice_number is not None:
-            return f"billed/{self.invoice_number}"
-        return f"unbilled/{self.currency}/{self.period}"
+            return scoped(self.account_id, f"billed/{self.invoice_number}")
+        return scoped(self.account_id, f"unbilled/{self.currency}/{self.period}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,7 @@ class Export:
     """A claimed export."""
 
     id: str
+    account_id: str
     kind: str
     data_set: str
     invoice_number: str | None
@@ -148,11 +153,12 @@ async def add_export(tx: Transaction, export_id: str, order: Order) -> None:
         order.period,
         tx.actor,
         tx.now,
+        order.account_id,
     )
 
 
-async def claim_export(tx: Transaction, lease: str) -> Export | None:
-    row = await tx.fetchrow(CLAIM_EXPORT, lease, LEASE_S, tx.now)
+async def claim_export(tx: Transaction, lease: str, *, account_id: str) -> Export | None:
+    row = await tx.fetchrow(CLAIM_EXPORT, lease, LEASE_S, tx.now, account_id)
     return Export(**dict(row)) if row else None
 
 
@@ -215,8 +221,8 @@ async def finish_export(tx: Transaction, export: Export, outcome: Outcome) -> No
     )
 
 
-async def count_open_exports(reader: Reader) -> int:
-    return int(await reader.fetchval(COUNT_OPEN_EXPORTS, reader.now))
+async def count_open_exports(reader: Reader, *, account_id: str) -> int:
+    return int(await reader.fetchval(COUNT_OPEN_EXPORTS, reader.now, account_id))
 
 
 async def list_exports(

@@ -12,15 +12,15 @@ LEASE_S = 120.0
 
 INSERT_IMPORT = """
 INSERT INTO price_sheet_import (id, market, currency, view, state, requested_by, requested_at,
-                                due_at)
-VALUES ($1, $2, $3, $4, 'pending', $5, $6, now())
+                                due_at, account_id)
+VALUES ($1, $2, $3, $4, 'pending', $5, $6, now(), $7)
 """
 CLAIM_IMPORT = """
 UPDATE price_sheet_import
 SET state = 'running', lease = $1, leased_until = now() + $2 * interval '1 second'
 WHERE id = (
     SELECT id FROM price_sheet_import
-    WHERE state IN ('pending', 'running') AND due_at <= now()
+    WHERE account_id = $3 AND state IN ('pending', 'running') AND due_at <= now()
       AND (leased_until IS NULL OR leased_until <= now())
     ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING id, market, currency, view, attempts, lease, requested_at
@@ -64,11 +64,12 @@ SELECT count(*) FROM price_sheet
 WHERE market = $1 AND currency = $2 AND view = $3 AND basis = $4 AND sha256 = $5
 """
 COUNT_OPEN_IMPORTS = """
-SELECT count(*) FROM price_sheet_import WHERE state IN ('pending', 'running')
+SELECT count(*) FROM price_sheet_import
+WHERE account_id = $1 AND state IN ('pending', 'running')
 """
 LIST_IMPORTS = """
-SELECT i.id, i.market, i.currency, i.view, i.state, i.outcome, i.sheet_id, i.reason, i.attempts,
-       i.requested_by, i.requested_at, i.finished_at, s.rows, s.refused, s.basis
+SELECT i.id, i.account_id, i.market, i.currency, i.view, i.state, i.outcome, i.sheet_id, i.reason,
+       i.attempts, i.requested_by, i.requested_at, i.finished_at, s.rows, s.refused, s.basis
 FROM price_sheet_import i LEFT JOIN price_sheet s USING (sheet_id)
 WHERE ($1::text IS NULL OR i.id = $1)
   AND ($2::timestamptz IS NULL OR (i.requested_at, i.id) < ($2, $3))
@@ -100,14 +101,25 @@ class SheetFile:
     refused: int
 
 
-async def add_import(
-    tx: Transaction, import_id: str, *, market: str, currency: str, view: str
-) -> None:
-    await tx.execute(INSERT_IMPORT, import_id, market, currency, view, tx.actor, tx.now)
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """Which sheet to import, and through which account."""
+
+    account_id: str
+    market: str
+    currency: str
+    view: str
 
 
-async def claim_import(tx: Transaction, lease: str) -> Import | None:
-    row = await tx.fetchrow(CLAIM_IMPORT, lease, LEASE_S)
+async def add_import(tx: Transaction, import_id: str, wish: Wish) -> None:
+    await tx.execute(
+        INSERT_IMPORT, import_id, wish.market, wish.currency, wish.view, tx.actor, tx.now,
+        wish.account_id,
+    )  # fmt: skip
+
+
+async def claim_import(tx: Transaction, lease: str, *, account_id: str) -> Import | None:
+    row = await tx.fetchrow(CLAIM_IMPORT, lease, LEASE_S, account_id)
     return Import(**dict(row)) if row else None
 
 
@@ -158,8 +170,8 @@ async def keep_sheet(tx: Transaction, sheet: PriceSheetPublished, file: SheetFil
     )
 
 
-async def count_open_imports(reader: Reader) -> int:
-    return int(await reader.fetchval(COUNT_OPEN_IMPORTS))
+async def count_open_imports(reader: Reader, *, account_id: str) -> int:
+    return int(await reader.fetchval(COUNT_OPEN_IMPORTS, account_id))
 
 
 async def list_imports(

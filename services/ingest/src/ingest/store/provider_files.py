@@ -12,8 +12,8 @@ from shared.runtime.postgres import Reader, Record, Transaction
 
 OPEN_FILE = """
 INSERT INTO provider_file (file_id, kind, data_set, version, invoice_number, estimate, state,
-                           blobs, opened_at, etag)
-VALUES ($1, $2, $3, $4, $5, $6, 'loading', $7, $8, $9)
+                           blobs, opened_at, etag, account_id)
+VALUES ($1, $2, $3, $4, $5, $6, 'loading', $7, $8, $9, $10)
 """
 LATEST_OF_SET = """
 SELECT * FROM provider_file WHERE kind = $1 AND data_set = $2 ORDER BY number DESC LIMIT 1
@@ -49,6 +49,7 @@ class ProviderFile:
     """One version of a data set and how much of it is committed."""
 
     file_id: str
+    account_id: str
     kind: str
     data_set: str
     etag: str
@@ -86,6 +87,7 @@ async def open_file(tx: Transaction, file: ProviderFile, *, blobs: int) -> None:
         blobs,
         tx.now,
         file.etag,
+        file.account_id,
     )
     if file.billing_period is not None:
         await set_billing_period(tx, file.file_id, file.billing_period)
@@ -147,6 +149,7 @@ def _file(row: Record) -> ProviderFile:
     start: date | None = row["billing_period_start"]
     return ProviderFile(
         file_id=row["file_id"],
+        account_id=row["account_id"],
         kind=row["kind"],
         data_set=row["data_set"],
         etag=row["etag"],

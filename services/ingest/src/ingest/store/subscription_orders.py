@@ -15,8 +15,8 @@ LEASE_S = 60.0
 
 ADD_ORDER = """
 INSERT INTO subscription_order (id, lane, customer_id, subscription_id, kind, wish, state,
-                                correlation_id, requested_by, requested_at, due_at)
-VALUES ($1, coalesce($3, $1), $2, $3, $4, $5, 'planned', $6, $7, $8, now())
+                                correlation_id, requested_by, requested_at, due_at, account_id)
+VALUES ($1, coalesce($3, $1), $2, $3, $4, $5, 'planned', $6, $7, $8, now(), $9)
 """
 TELL = (
     "INSERT INTO subscription_order_history (order_id, state, detail, at) VALUES ($1, $2, $3, $4)"
@@ -25,7 +25,8 @@ CLAIM_ORDER = """
 UPDATE subscription_order SET lease = $1, leased_until = now() + $2 * interval '1 second'
 WHERE id = (
     SELECT o.id FROM subscription_order o
-    WHERE o.state IN ('planned', 'checked', 'sending', 'unknown') AND o.due_at <= now()
+    WHERE o.account_id = $3
+      AND o.state IN ('planned', 'checked', 'sending', 'unknown') AND o.due_at <= now()
       AND (o.leased_until IS NULL OR o.leased_until <= now())
       AND NOT EXISTS (
           SELECT 1 FROM subscription_order p
@@ -84,7 +85,8 @@ WHERE ($1::bigint IS NULL OR number < $1) AND ($2::text IS NULL OR subscription_
 ORDER BY number DESC LIMIT $4
 """
 COUNT_OPEN_ORDERS = """
-SELECT count(*) FROM subscription_order WHERE state IN ('planned', 'checked', 'sending', 'unknown')
+SELECT count(*) FROM subscription_order
+WHERE account_id = $1 AND state IN ('planned', 'checked', 'sending', 'unknown')
 """
 ORDER_BEHIND = "SELECT id FROM subscription_order WHERE correlation_id = $1"
 
@@ -146,21 +148,28 @@ class End:
     subscription_id: str | None = None
 
 
-async def add_order(
-    tx: Transaction, kind: OrderKind, wish: Wish, *, customer_id: str, subscription_id: str | None
-) -> str:
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What an order is about, and through which account it goes out."""
+
+    account_id: str
+    customer_id: str
+    subscription_id: str | None = None
+
+
+async def add_order(tx: Transaction, kind: OrderKind, wish: Wish, target: Target) -> str:
     order_id = tx.new_id()
     correlation = derived_id("provider-correlation", order_id)
     await tx.execute(
-        ADD_ORDER, order_id, customer_id, subscription_id, kind.value, wish.to_json(), correlation,
-        tx.actor, tx.now,
+        ADD_ORDER, order_id, target.customer_id, target.subscription_id, kind.value,
+        wish.to_json(), correlation, tx.actor, tx.now, target.account_id,
     )  # fmt: skip
     await tx.execute(TELL, order_id, OrderState.PLANNED.value, "ordered", tx.now)
     return order_id
 
 
-async def claim_order(tx: Transaction, lease: str) -> Order | None:
-    row = await tx.fetchrow(CLAIM_ORDER, lease, LEASE_S)
+async def claim_order(tx: Transaction, lease: str, *, account_id: str) -> Order | None:
+    row = await tx.fetchrow(CLAIM_ORDER, lease, LEASE_S, account_id)
     if row is None:
         return None
     given = dict(row)
@@ -230,8 +239,8 @@ async def list_orders(
     return await reader.fetch(LIST_ORDERS, before, subscription_id, state, limit)
 
 
-async def count_open_orders(reader: Reader) -> int:
-    return int(await reader.fetchval(COUNT_OPEN_ORDERS))
+async def count_open_orders(reader: Reader, *, account_id: str) -> int:
+    return int(await reader.fetchval(COUNT_OPEN_ORDERS, account_id))
 
 
 async def order_behind(reader: Reader, correlation_id: str) -> str | None:

@@ -35,8 +35,9 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $
 """
 INSERT_MIRROR = """
 INSERT INTO subscription (subscription_id, customer_id, licence, state, start_state, started_at,
-    scheduled_quantity, resource, version, snapshot_id, observed_at, read_at, first_seen_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+    scheduled_quantity, resource, version, snapshot_id, observed_at, read_at, first_seen_at,
+    account_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 ON CONFLICT (subscription_id) DO NOTHING
 RETURNING true
 """
@@ -47,19 +48,22 @@ SET customer_id = $2, licence = $3, state = $4, scheduled_quantity = $5, resourc
 WHERE subscription_id = $1
 """
 STATES_OF_CUSTOMER = """
-SELECT subscription_id, state FROM subscription WHERE customer_id = $1
+SELECT subscription_id, state FROM subscription WHERE account_id = $1 AND customer_id = $2
 """
 KNOWN_SUBSCRIPTIONS = """
-SELECT subscription_id FROM subscription WHERE subscription_id = ANY($1::text[])
+SELECT subscription_id FROM subscription
+WHERE account_id = $1 AND subscription_id = ANY($2::text[])
 """
 LIST_SUBSCRIPTIONS = """
 SELECT * FROM subscription
 WHERE subscription_id > $1 AND ($2::text IS NULL OR customer_id = $2)
-ORDER BY subscription_id LIMIT $3
+  AND ($3::text IS NULL OR account_id = $3)
+ORDER BY subscription_id LIMIT $4
 """
 ALL_STEPS = """
 SELECT * FROM subscription_step WHERE subscription_id = $1 ORDER BY effective_at, version
 """
+ACCOUNT_OF = "SELECT account_id FROM subscription WHERE subscription_id = $1"
 FIND_STEP = "SELECT * FROM subscription_step WHERE change_id = $1"
 SNAPSHOTS_AROUND = """
 (SELECT id, observed_at, resource FROM subscription_snapshot
@@ -73,6 +77,7 @@ SELECT id, observed_at, resource FROM subscription_snapshot WHERE id = $2
 class Mirror:
     """What we hold of a subscription."""
 
+    account_id: str
     state: State
     known: Known
     version: int
@@ -86,6 +91,7 @@ class Observation:
     """A snapshot with the circumstances it was read in."""
 
     snapshot: Snapshot
+    account_id: str  # who was told
     observed_at: datetime  # business time
     read_at: datetime  # the database's time before the provider was asked
 
@@ -122,6 +128,7 @@ async def find_mirror(reader: Reader, subscription_id: str, *, lock: bool = Fals
         scheduled_quantity=row["scheduled_quantity"],
     )
     return Mirror(
+        account_id=row["account_id"],
         state=state_from_json(row["state"]),
         known=known,
         version=row["version"],
@@ -184,6 +191,7 @@ async def create_mirror(
         observation.observed_at,
         observation.read_at,
         tx.now,
+        observation.account_id,
     )
     return created is True
 
@@ -207,20 +215,27 @@ async def move_mirror(
     )
 
 
-async def states_of_customer(reader: Reader, customer_id: str) -> dict[str, State]:
-    rows = await reader.fetch(STATES_OF_CUSTOMER, customer_id)
+async def states_of_customer(reader: Reader, account_id: str, customer_id: str) -> dict[str, State]:
+    """What an account sold to a customer; what others sold is not for it to miss."""
+    rows = await reader.fetch(STATES_OF_CUSTOMER, account_id, customer_id)
     return {row["subscription_id"]: state_from_json(row["state"]) for row in rows}
 
 
-async def known_subscriptions(reader: Reader, ids: Sequence[str]) -> set[str]:
-    rows = await reader.fetch(KNOWN_SUBSCRIPTIONS, list(ids))
+async def account_of(reader: Reader, subscription_id: str) -> str | None:
+    """The account that a subscription was seen through."""
+    found: str | None = await reader.fetchval(ACCOUNT_OF, subscription_id)
+    return found
+
+
+async def known_subscriptions(reader: Reader, account_id: str, ids: Sequence[str]) -> set[str]:
+    rows = await reader.fetch(KNOWN_SUBSCRIPTIONS, account_id, list(ids))
     return {row["subscription_id"] for row in rows}
 
 
 async def list_subscriptions(
-    reader: Reader, *, after: str, customer_id: str | None, limit: int
+    reader: Reader, *, after: str, customer_id: str | None, account_id: str | None, limit: int
 ) -> list[Record]:
-    return await reader.fetch(LIST_SUBSCRIPTIONS, after, customer_id, limit)
+    return await reader.fetch(LIST_SUBSCRIPTIONS, after, customer_id, account_id, limit)
 
 
 async def find_subscription(reader: Reader, subscription_id: str) -> Record | None:
