@@ -14,7 +14,6 @@ import pytest
 from ingest.handlers import PRICE_SHEETS, SWEEPS, SYNCS, pricing, sweeping
 from ingest.store import price_sheets, syncs
 from integration.ingest.conftest import Scene
-from shared.runtime.postgres import Transaction
 from support.partner_center import ALDER
 
 
@@ -27,7 +26,7 @@ class Kind:
     store: ModuleType
     handlers: ModuleType
     step: str
-    claim: Callable[[Transaction, str], Awaitable[object]]
+    claim: Callable[..., Awaitable[object]]
 
     async def order(self, scene: Scene) -> None:
         """One piece of this work is due."""
@@ -70,7 +69,7 @@ async def test_a_lease_lasts_as_long_as_the_work(
                 "SELECT true WHERE now() > $1::timestamptz + interval '0.3 seconds'", first
             ):
                 async with scene.ingest.service.database.transaction() as tx:
-                    claims.append(await kind.claim(tx, "other"))
+                    claims.append(await kind.claim(tx, "other", account_id="default"))
         await step(*given)
 
     with monkeypatch.context() as patched:
