@@ -430,7 +430,7 @@ async def waiting(scene: Scene, export_id: str, kind: str = "usage") -> dict[str
 
 async def open_work(scene: Scene) -> int:
     async with scene.ingest.service.database.read() as reader:
-        return await export_store.count_open_exports(reader)
+        return await export_store.count_open_exports(reader, account_id="default")
 
 
 async def test_an_invoice_whose_lines_are_not_there_yet_is_waited_for(scene: Scene) -> None:
