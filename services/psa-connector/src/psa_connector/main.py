@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from psa_connector.api import router
+from psa_connector.api.callbacks import receiver
+from psa_connector.clients.connectwise.callbacks import SigningKeys
 from psa_connector.clients.vendors import Clients
 from psa_connector.handlers import HANDLERS
 from psa_connector.jobs import jobs
@@ -29,6 +31,7 @@ def build(settings: PsaConnectorSettings) -> Service:
 def assemble(settings: PsaConnectorSettings, database: Database, clock: Clock) -> Service:
     """The service around a database and a clock of the caller's choice."""
     clients = Clients(settings.timing, settings.sealer)
+    keys = SigningKeys(settings.timing)
     return Service(
         name="psa-connector",
         settings=settings,
@@ -42,6 +45,9 @@ def assemble(settings: PsaConnectorSettings, database: Database, clock: Clock) -
             writers=settings.psa_connector_writers,
             timeout_s=settings.psa_connector_request_timeout_s,
         ),
-        routers=[router(database, clients, settings.vendor_hosts, settings.sealer)],
-        closing=[clients.close],
+        routers=[
+            router(database, clients, settings.vendor_hosts, settings.sealer),
+            receiver(database, keys),
+        ],
+        closing=[clients.close, keys.close],
     )

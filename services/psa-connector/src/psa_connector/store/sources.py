@@ -61,6 +61,18 @@ UPDATE source s SET state = 'waiting', state_since = $2
 FROM contract_mapping m
 WHERE m.contract_id = s.contract_id AND m.connection_id = $1 AND s.state = 'blocked'
 """
+REOPEN_TARGET = """
+UPDATE source s SET state = 'waiting', state_since = $3
+FROM contract_mapping m
+WHERE m.contract_id = s.contract_id AND m.connection_id = $1 AND m.target_id = $2
+  AND s.state = 'blocked'
+"""
+REOPEN_COMPANY = """
+UPDATE source s SET state = 'waiting', state_since = $3
+FROM contract_mapping m
+WHERE m.contract_id = s.contract_id AND m.connection_id = $1 AND m.company_id = $2
+  AND s.state = 'blocked'
+"""
 WAITING = """
 SELECT seq, kind, source_id, contract_id, reason, detail, state_since FROM source
 WHERE state = 'waiting' AND reason IS NOT NULL ORDER BY seq LIMIT $1
@@ -171,6 +183,16 @@ async def reopen_contract(tx: Transaction, contract_id: str) -> None:
 async def reopen_connection(tx: Transaction, connection_id: str) -> None:
     """Plan again what a change of the connection may unblock."""
     await tx.execute(REOPEN_CONNECTION, connection_id, tx.now)
+
+
+async def reopen_target(tx: Transaction, connection_id: str, target_id: str) -> None:
+    """Plan again what a change of an agreement or contract may unblock."""
+    await tx.execute(REOPEN_TARGET, connection_id, target_id, tx.now)
+
+
+async def reopen_company(tx: Transaction, connection_id: str, company_id: str) -> None:
+    """Plan again what a change of a company may unblock."""
+    await tx.execute(REOPEN_COMPANY, connection_id, company_id, tx.now)
 
 
 async def waiting(reader: Reader, *, limit: int) -> list[Record]:

@@ -26,6 +26,7 @@ from simulators.http_messages import JSON, Answer, Call
 
 PREFIX = "/connectwise"
 _DISCOVERY = re.compile(rf"{PREFIX}/login/companyinfo/(?P<company>[^/]+)")
+_CALLBACK_KEY = re.compile(rf"{PREFIX}/callback-keys/\d+")
 _ONE = re.compile(r"(?P<collection>/[A-Za-z/]+?)/(?P<id>\d+)")
 _ADDITIONS = re.compile(r"/finance/agreements/(?P<agreement>\d+)/additions(?P<rest>/\d+|/count)?")
 _COLLECTIONS = {
@@ -79,6 +80,8 @@ class Api:
         discovery = _DISCOVERY.fullmatch(call.path)
         if discovery is not None:
             return self._company_info(discovery["company"])
+        if _CALLBACK_KEY.fullmatch(call.path):  # public, as at the vendor
+            return Answer.of(200, {"signing_key": self.state.tenant.callback_secret})
         path = self.relative(call)
         if path is None:
             return unroutable()

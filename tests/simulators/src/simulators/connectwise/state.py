@@ -36,6 +36,7 @@ class Tenant:
     api_version: str = "2025.1"
     server_time_zone: str = "Eastern Standard Time"
     member: str = "tieout-api"
+    callback_secret: str = "sim-callback-secret"
 
 
 @dataclass(slots=True)

@@ -77,7 +77,7 @@ class Transport:
             timeout_s=timing.timeout_s,
             headers=login.headers(),
         )
-        self._ui = (ui_base_url or _without_api_prefix(base_url)).rstrip("/")
+        self._ui = (ui_base_url or without_api_prefix(base_url)).rstrip("/")
         self._codebase: str | None = None
         self.server_time: datetime | None = None  # as the last read told it
 
@@ -190,7 +190,7 @@ def _api(codebase: str, path: str) -> str:
     return f"/{codebase.strip('/')}/apis/3.0{path}"
 
 
-def _without_api_prefix(base_url: str) -> str:
+def without_api_prefix(base_url: str) -> str:
     """Discovery lives on the host of the user interface: `api-na.…` is `na.…` there."""
     parts = urlsplit(base_url)
     if not parts.hostname:
