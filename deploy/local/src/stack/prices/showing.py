@@ -81,7 +81,7 @@ def show_effect(console: Console, effect: Row) -> None:
         console.print(table)
         if effect["billed_totals"]:
             console.print(
-                f"Of these, {_sums(effect['billed_totals'])} correct invoices that are out; it goes "
+                f"Of these, {_sums(effect['billed_totals'])} correct invoices that are out, and go "
                 "on the next ones."
             )
         if effect["charges_changed"] > SHOWN:
