@@ -402,6 +402,8 @@ CREATE INDEX hold_open ON rating.hold USING btree (since, hold_id) WHERE (releas
 
 CREATE INDEX hold_open_scope ON rating.hold USING btree (scope) WHERE (released_at IS NULL);
 
+CREATE INDEX licence_change_change ON rating.licence_change USING btree (change_id);
+
 CREATE INDEX licence_change_subscription ON rating.licence_change USING btree (subscription_id, seq);
 
 CREATE INDEX price_change_state ON rating.price_change USING btree (state, created_at);

@@ -107,6 +107,7 @@ class SubscriptionChanged(Event):
     counterpart_subscription_id: str | None = None  # where moved seats came from or went to
     trial: bool = False
     auto_renew: bool | None = None  # None: the provider did not say
+    supersedes: str | None = None  # change_id of a guessed step that this is the truth of
 
     def key(self) -> str:
         return self.subscription_id

@@ -169,6 +169,8 @@ class LicenceChangeRated(Event):
     price_changed: bool
     prorated_amount: Exact  # of the charge this entry caused; 0 if none
     charge_id: str | None
+    supersedes: tuple[str, ...] = ()  # entries about the same that turned out not to be so
+    reverses: str | None = None  # the entry that this one takes back, unit by unit
 
     def key(self) -> str:
         return self.subscription_id

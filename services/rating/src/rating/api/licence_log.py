@@ -25,7 +25,8 @@ COLUMNS = (
     "contract_id", "subscription_id", "product_key", "product_name", "quantity_before",
     "quantity_after", "unit_price_before", "unit_price", "currency", "unit_cost_before",
     "unit_cost", "cost_currency", "prorated_amount", "charge_id", "change_id", "channel", "actor",
-    "audit_record_id", "webhook_id", "estimated_time",
+    "audit_record_id", "webhook_id", "estimated_time", "supersedes", "superseded_by", "reverses",
+    "reversed_by",
 )  # fmt: skip
 
 
@@ -87,6 +88,8 @@ def _shown(one: Logged) -> dict[str, Any]:
         "effective_at": one.effective_at.isoformat() if one.effective_at else None,
         "logged_at": one.logged_at.isoformat(),
         "source": one.source.model_dump(mode="json") if one.source else None,
+        "superseded_by": list(one.superseded_by),
+        "reversed_by": one.reversed_by,
     }
 
 
@@ -101,7 +104,8 @@ async def _csv(database: Database, wanted: Wanted) -> AsyncIterator[str]:
 
 def _cell(value: object) -> str:
     """Text of a cell. What a spreadsheet would take for a formula is marked as text."""
-    text = "" if value is None else str(value)
+    told = " ".join(map(str, value)) if isinstance(value, list) else value
+    text = "" if told is None else str(told)
     numeric = text.replace(".", "", 1).removeprefix("-").isdigit()
     return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t", "\r"} and not numeric else text
 

@@ -20,7 +20,8 @@ def log_differs(
     """What is wrong with a subscription's log. `logged`: the sum of its entries' changes. Where
     something of it `waits` already, its entries wait too; the provider is compared all the same."""
     last = max(line.steps, key=lambda step: (step.change.version, step.change.change_id))
-    provider, ours = last.change.quantity_after, line.steps[-1].after.quantity
+    provider = last.change.quantity_after if line.told is None else line.told
+    ours = line.steps[-1].after.quantity
     expected = ours - _not_logged(contracts, line)
     if provider == ours and (waits or logged == expected):
         return None

@@ -64,6 +64,7 @@ class Timeline:
     customer_id: str
     origin: State  # before the first step
     steps: tuple[Step, ...]
+    told: int | None = None  # seats that the provider told last, guesses included
 
     def on(self, day: date) -> State:
         """The state once every change that takes effect on `day` or before it is counted."""
@@ -95,7 +96,8 @@ class Timeline:
 
 
 def build(changes: Iterable[SubscriptionChanged]) -> Timeline:
-    """The timeline of the changes of one subscription. Repeats of a `change_id` count once.
+    """The timeline of the changes of one subscription. Repeats of a `change_id` count once, and
+    guesses of which the truth is known count no more.
 
     Raises:
         Invalid: `timeline_empty`, `timeline_mixed` for changes of several subscriptions.
@@ -105,12 +107,17 @@ def build(changes: Iterable[SubscriptionChanged]) -> Timeline:
         raise Invalid("timeline_empty", "a timeline needs a change")
     if len({change.subscription_id for change in known.values()}) > 1:
         raise Invalid("timeline_mixed", "a timeline is of one subscription")
-    ordered = sorted(known.values(), key=lambda c: (_instant(c), c.version, c.change_id))
-    earliest_version = min(ordered, key=lambda c: (c.version, c.change_id))
+    guessed = {c.supersedes for c in known.values()}
+    counted = [c for c in known.values() if c.change_id not in guessed] or list(known.values())
+    ordered = sorted(counted, key=lambda c: (_instant(c), c.version, c.change_id))
+    earliest_version = min(known.values(), key=_by_version)
+    # The truth about an old guess is told late, and says nothing of what is there now.
+    told = max((c for c in known.values() if c.supersedes is None), key=_by_version, default=None)
     origin = replace(_state_after(ordered[0], earliest_version.quantity_before), change_id=None)
     return Timeline(
-        ordered[0].subscription_id, ordered[0].customer_id, origin, _steps(origin, ordered)
-    )
+        ordered[0].subscription_id, ordered[0].customer_id, origin, _steps(origin, ordered),
+        told.quantity_after if told else None,
+    )  # fmt: skip
 
 
 def _steps(origin: State, ordered: Iterable[SubscriptionChanged]) -> tuple[Step, ...]:
@@ -139,6 +146,10 @@ def _state_after(change: SubscriptionChanged, quantity: int) -> State:
         term_end=change.term_end,
         change_id=change.change_id,
     )
+
+
+def _by_version(change: SubscriptionChanged) -> tuple[int, str]:
+    return (change.version, change.change_id)
 
 
 def _day(step: Step) -> date:

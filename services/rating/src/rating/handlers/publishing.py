@@ -7,11 +7,12 @@ from decimal import Decimal
 
 from pydantic import JsonValue
 
-from rating.domain import revisions
+from rating.domain import log_corrections, revisions
 from rating.domain.desired import Desired
 from rating.store import charges
+from shared.contracts.ingest import ChangeKind, SubscriptionChanged
 from shared.contracts.invoicing import ContractChanged
-from shared.contracts.rating import ChargeRated
+from shared.contracts.rating import ChargeRated, LicenceChangeRated
 from shared.kernel.ids import derived_id
 from shared.runtime.postgres import Transaction
 
@@ -39,9 +40,37 @@ async def publish_difference(
     )
 
 
-async def log_changes(tx: Transaction, desired: Desired, logged: frozenset[str]) -> None:
-    """Publish the log entries that are new, in effective order, once and for ever."""
-    for entry in revisions.new_entries(desired, logged):
+async def log_changes(
+    tx: Transaction,
+    contract: ContractChanged,
+    desired: Desired,
+    logged: frozenset[str],
+    truths: Sequence[SubscriptionChanged],
+) -> None:
+    """Publish the log entries that are new, in effective order, once and for ever. First what takes
+    back entries that are not so any more; `truths`: the changes that supersede a guess."""
+    openings = [
+        entry
+        for entry in desired.entries
+        if entry.kind is ChangeKind.OPENING and entry.entry_id in logged
+    ]
+    guesses = [truth.supersedes for truth in truths if truth.supersedes]
+    concerned = [*guesses, *(entry.change_id for entry in openings)]
+    known = await charges.entries_of_changes(tx, concerned) if concerned else []
+    own = [entry for entry in known if entry.contract_id == contract.contract_id]
+    fresh = log_corrections.linked(revisions.new_entries(desired, logged), known, truths)
+    for opening in openings:
+        history = [entry for entry in own if entry.change_id == opening.change_id]
+        fresh = [
+            *log_corrections.opening_corrections(opening, history, recorded_at=tx.now),
+            *fresh,
+        ]
+    taken = [e for e in log_corrections.reversals(own, truths) if e.entry_id not in logged]
+    await _log(tx, [*taken, *fresh])
+
+
+async def _log(tx: Transaction, entries: Sequence[LicenceChangeRated]) -> None:
+    for entry in entries:
         if await charges.add_entry(tx, entry):
             await tx.publish(entry, id=derived_id("licence-change-rated", entry.entry_id))
             await tx.record(

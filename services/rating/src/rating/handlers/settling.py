@@ -22,7 +22,7 @@ from rating.handlers.publishing import log_changes, publish_difference
 from rating.handlers.terms import first_purchases, licence_book, rules_for, usage_terms
 from rating.store import charges, facts, holds, prices, usage, usage_files
 from rating.store.holds import Place
-from shared.contracts.ingest import ProviderPurchaseRecorded
+from shared.contracts.ingest import ProviderPurchaseRecorded, SubscriptionChanged
 from shared.contracts.invoicing import ContractChanged
 from shared.contracts.rating import ChargeKind, ChargeRated
 from shared.kernel.errors import Held
@@ -131,7 +131,7 @@ async def _licences(
     desired = merge(found.values())
     await publish_difference(tx, contract, desired, published)
     logged = await charges.logged(tx, contract.contract_id, subscription_id)
-    await log_changes(tx, desired, logged)
+    await log_changes(tx, contract, desired, logged, _truths(timelines))
     prefix = f"contract/{contract.contract_id}/subscription/{subscription_id or ''}"
     stale = await holds.open_scopes(tx, prefix) if subscription_id is None else {prefix}
     for name, conclusion in found.items():
@@ -147,6 +147,13 @@ def _concluded(terms: Terms, line: Timeline, shared: SharedOut | None) -> Desire
     if shared is None:
         return licence_charges(terms, line)
     return settled(licence_charges(as_site(terms), line), shared)
+
+
+def _truths(timelines: Mapping[str, Timeline]) -> list[SubscriptionChanged]:
+    """The changes that supersede a guess, the first told first."""
+    steps = (step.change for line in timelines.values() for step in line.steps)
+    found = [change for change in steps if change.supersedes]
+    return sorted(found, key=lambda change: (change.version, change.change_id))
 
 
 def covered_by(

@@ -306,6 +306,7 @@ CREATE TABLE licence_change (
     logged_at        timestamptz NOT NULL
 );
 CREATE INDEX licence_change_subscription ON licence_change (subscription_id, seq);
+CREATE INDEX licence_change_change ON licence_change (change_id);
 
 CREATE TABLE hold (
     hold_id      text PRIMARY KEY,

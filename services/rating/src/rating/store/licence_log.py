@@ -13,7 +13,11 @@ from shared.runtime.postgres import Database, Reader, Record
 PAGE = 1_000
 
 LIST_LOG = """
-SELECT l.seq, l.body, l.logged_at, c.body AS fact
+SELECT l.seq, l.body, l.logged_at, c.body AS fact,
+    ARRAY(SELECT r.entry_id FROM licence_change r WHERE r.subscription_id = l.subscription_id
+          AND r.body -> 'supersedes' ? l.entry_id ORDER BY r.seq) AS superseded_by,
+    (SELECT r.entry_id FROM licence_change r WHERE r.subscription_id = l.subscription_id
+     AND r.body ->> 'reverses' = l.entry_id) AS reversed_by
 FROM licence_change l LEFT JOIN subscription_change c USING (change_id)
 WHERE ($1::text IS NULL OR l.subscription_id = $1) AND ($2::text IS NULL OR l.contract_id = $2)
   AND ($3::text IS NULL OR l.body ->> 'customer_id' = $3)
@@ -23,7 +27,11 @@ WHERE ($1::text IS NULL OR l.subscription_id = $1) AND ($2::text IS NULL OR l.co
 ORDER BY l.seq LIMIT $7
 """
 FIND_LOGGED = """
-SELECT l.seq, l.body, l.logged_at, c.body AS fact
+SELECT l.seq, l.body, l.logged_at, c.body AS fact,
+    ARRAY(SELECT r.entry_id FROM licence_change r WHERE r.subscription_id = l.subscription_id
+          AND r.body -> 'supersedes' ? l.entry_id ORDER BY r.seq) AS superseded_by,
+    (SELECT r.entry_id FROM licence_change r WHERE r.subscription_id = l.subscription_id
+     AND r.body ->> 'reverses' = l.entry_id) AS reversed_by
 FROM licence_change l LEFT JOIN subscription_change c USING (change_id)
 WHERE l.entry_id = $1
 """
@@ -49,6 +57,8 @@ class Logged:
     logged_at: datetime
     effective_at: datetime | None
     source: ChangeSource | None  # None for what no provider fact caused
+    superseded_by: tuple[str, ...]  # entries that tell what this one should have
+    reversed_by: str | None  # the entry that took it back
 
 
 async def listing(reader: Reader, wanted: Wanted, *, after: int, limit: int) -> list[Logged]:
@@ -86,4 +96,6 @@ def _logged(row: Record) -> Logged:
         logged_at=row["logged_at"],
         effective_at=fact.effective_at if fact else None,
         source=fact.source if fact else None,
+        superseded_by=tuple(row["superseded_by"]),
+        reversed_by=row["reversed_by"],
     )

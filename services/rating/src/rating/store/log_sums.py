@@ -10,7 +10,8 @@ CUSTOMERS = """
 SELECT DISTINCT customer_id FROM subscription_change
 WHERE customer_id > $1 ORDER BY customer_id LIMIT $2
 """
-# As `timeline.build` counts: what the first known version found, and every change since.
+# As `timeline.build` counts: what the first known version found, and every change since but guesses
+# of which the truth is known.
 SUMS = """
 SELECT c.subscription_id, c.customer_id, c.origin, c.changed, c.provider,
     (SELECT coalesce(sum((e.body ->> 'quantity_after')::bigint
@@ -26,11 +27,16 @@ SELECT c.subscription_id, c.customer_id, c.origin, c.changed, c.provider,
 FROM (
     SELECT subscription_id, min(customer_id) AS customer_id,
         (array_agg((body ->> 'quantity_before')::bigint ORDER BY version, change_id))[1] AS origin,
-        sum((body ->> 'quantity_after')::bigint - (body ->> 'quantity_before')::bigint)::bigint
-            AS changed,
-        (array_agg((body ->> 'quantity_after')::bigint ORDER BY version DESC, change_id DESC))[1]
+        coalesce(
+            sum((body ->> 'quantity_after')::bigint - (body ->> 'quantity_before')::bigint)
+            FILTER (WHERE NOT EXISTS (
+                SELECT FROM subscription_change truth
+                WHERE truth.subscription_id = s.subscription_id
+                  AND truth.body ->> 'supersedes' = s.change_id)), 0)::bigint AS changed,
+        (array_agg((body ->> 'quantity_after')::bigint
+                   ORDER BY body ->> 'supersedes' IS NULL DESC, version DESC, change_id DESC))[1]
             AS provider
-    FROM subscription_change
+    FROM subscription_change s
     WHERE customer_id = ANY($1::text[]) AND ($2::text IS NULL OR subscription_id = $2)
     GROUP BY subscription_id
 ) AS c
