@@ -250,6 +250,14 @@ CREATE TABLE rating.rated_usage_line (
     line_id text NOT NULL
 );
 
+CREATE TABLE rating.renewal_schedule (
+    subscription_id text NOT NULL,
+    snapshot bigint NOT NULL,
+    customer_id text NOT NULL,
+    body jsonb NOT NULL,
+    recorded_at timestamp with time zone NOT NULL
+);
+
 CREATE TABLE rating.subscription_change (
     change_id text NOT NULL,
     subscription_id text NOT NULL,
@@ -373,6 +381,9 @@ ALTER TABLE ONLY rating.promotion_version
 ALTER TABLE ONLY rating.provider_purchase
     ADD CONSTRAINT provider_purchase_pkey PRIMARY KEY (purchase_id, version);
 
+ALTER TABLE ONLY rating.renewal_schedule
+    ADD CONSTRAINT renewal_schedule_pkey PRIMARY KEY (subscription_id, snapshot);
+
 ALTER TABLE ONLY rating.subscription_change
     ADD CONSTRAINT subscription_change_pkey PRIMARY KEY (change_id);
 
@@ -422,6 +433,8 @@ CREATE INDEX provider_purchase_customer ON rating.provider_purchase USING btree 
 
 CREATE INDEX rated_usage_line_batch ON rating.rated_usage_line USING brin (batch) WITH (pages_per_range='16');
 
+CREATE INDEX renewal_schedule_customer ON rating.renewal_schedule USING btree (customer_id);
+
 CREATE INDEX subscription_change_customer ON rating.subscription_change USING btree (customer_id, subscription_id);
 
 CREATE INDEX subscription_change_product ON rating.subscription_change USING btree (product_key);
@@ -455,6 +468,8 @@ CREATE TRIGGER fact_is_kept BEFORE DELETE OR UPDATE ON rating.price_rule_version
 CREATE TRIGGER fact_is_kept BEFORE DELETE OR UPDATE ON rating.promotion_version FOR EACH ROW EXECUTE FUNCTION rating.refuse_change();
 
 CREATE TRIGGER fact_is_kept BEFORE DELETE OR UPDATE ON rating.provider_purchase FOR EACH ROW EXECUTE FUNCTION rating.refuse_change();
+
+CREATE TRIGGER fact_is_kept BEFORE DELETE OR UPDATE ON rating.renewal_schedule FOR EACH ROW EXECUTE FUNCTION rating.refuse_change();
 
 CREATE TRIGGER fact_is_kept BEFORE DELETE OR UPDATE ON rating.subscription_change FOR EACH ROW EXECUTE FUNCTION rating.refuse_change();
 

@@ -13,7 +13,7 @@ import pytest
 from ingest.handlers import looking
 from ingest.store import checks
 from integration.ingest.conftest import Scene
-from shared.contracts.ingest import ChangeKind, SubscriptionChanged
+from shared.contracts.ingest import ChangeKind, RenewalScheduled, SubscriptionChanged
 from shared.runtime import audit
 from support.partner_center import ALDER, ANNUAL, BIRCH, MONTHLY, TENANT
 
@@ -49,6 +49,25 @@ async def test_a_second_sync_finds_nothing_new(scene: Scene) -> None:
 
     assert (row["state"], row["differing"], row["records"]) == ("done", 0, 0)
     assert await scene.changes(after=mark) == []
+
+
+async def test_what_is_scheduled_for_the_renewal_is_told_when_it_changes(scene: Scene) -> None:
+    """No step of the history: nothing has changed yet. Taken back, that is told as well."""
+    await scene.sync()
+    mark = await scene.ingest.harness.mark()
+    await scene.change(ANNUAL, next_term={"quantity": 33})
+    await scene.sync()
+    await scene.sync()
+    await scene.change(ANNUAL, quantity=45)  # the provider drops what was scheduled
+    await scene.sync()
+
+    said = [e for e in await scene.ingest.harness.published(RenewalScheduled, after=mark)]
+
+    assert [(e.subscription_id, str(e.term_end)) for e in said] == [(ANNUAL, "2026-07-01")] * 2
+    assert [e.next_term.quantity if e.next_term else None for e in said] == [33, None]
+    assert said[0].snapshot < said[1].snapshot
+    changes = await scene.changes(after=mark)
+    assert [(c.quantity_before, c.quantity_after) for c in changes] == [(40, 45)]
 
 
 async def test_a_webhook_becomes_an_event_with_the_time_of_its_record(scene: Scene) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from rating.domain.rules import CostPlus
+from shared.contracts.ingest import NextTerm, RenewalScheduled
 from support.in_process import InProcess
-from support.rating_facts import E3, change, contract, day, fixed, opening, rule, sheet
+from support.rating_facts import E3, at, change, contract, day, fixed, opening, rule, sheet
 from support.rating_service import enter, tell
 
 JULY = "from=2026-07-01&to=2026-08-01"
@@ -52,6 +53,27 @@ async def test_the_renewal_of_scenario_5(rating: InProcess) -> None:
     (price,) = told["price_changes"]
     assert (price["on"], price["seats"]) == ("2026-07-01", 30)
     assert (price["before"]["unit_price"], price["after"]["unit_price"]) == ("36.80", "37.42")
+
+
+async def test_what_is_scheduled_is_what_renews(rating: InProcess) -> None:
+    """The latest saying counts, whatever the order; the calendar has it too."""
+    await played(rating, elm())
+    said = [
+        RenewalScheduled(
+            customer_id="alder-tenant", subscription_id="A", term_end=day("2026-07-12"),
+            next_term=NextTerm(quantity=seats), at_term_end=None,
+            observed_at=at("2026-06-20"), snapshot=snapshot,
+        )
+        for seats, snapshot in ((19, 9), (25, 8))
+    ]  # fmt: skip
+
+    await tell(rating, said)
+
+    (row,) = (await rating.ok("GET", f"/v1/renewals?{JULY}"))["data"]
+    assert (row["seats"], row["next_seats"], row["scheduled"]) == (30, 19, True)
+    assert (row["next"]["per_cycle"], row["change_per_cycle"]) == ("710.98", "-393.02")
+    text = (await rating.http.get(f"/v1/renewals.ics?{JULY}")).text.replace("\r\n ", "")
+    assert f"Scheduled: 19 seats of {E3.key}" in text
 
 
 async def test_the_calendar_says_the_same(rating: InProcess) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ingest.domain.snapshots import (
+    Scheduled,
     read_snapshot,
     read_state,
     start_of_term,
@@ -37,9 +38,32 @@ def test_a_new_commerce_subscription_reads_completely() -> None:
     assert (state.term, state.billing_plan, state.quantity) == ("P1Y", "monthly", 12)
     assert (state.term_start, state.term_end) == (date(2025, 6, 1), date(2026, 6, 1))
     assert snapshot.created_at == datetime(2025, 6, 1, 8, 15, 30, 123456, UTC)
-    assert snapshot.scheduled_quantity == 10
+    assert snapshot.scheduled == Scheduled(quantity=10)
     assert state.product().key == "CFQ7TTC0AAAA:0001:P1Y:monthly"
     assert start_of_term(state) == datetime(2025, 6, 1, tzinfo=UTC)
+
+
+def test_what_is_scheduled_for_the_next_term_is_what_differs() -> None:
+    """Another plan, a chosen end, an action; what repeats the running term says nothing."""
+    product = {"productId": "CFQ7TTC0AAAA", "skuId": "0001", "termDuration": "p1y",
+               "billingCycle": "Annual"}  # fmt: skip
+    instructions = {"product": product, "quantity": None, "customTermEndDate": "2027-03-31"}
+    actions = [{"scheduleType": "TermEnd", "actionType": "RenewToNewTerm"}]
+    scheduled = NCE | {
+        "scheduledNextTermInstructions": instructions, "scheduledActions": actions,
+    }  # fmt: skip
+
+    found = snapshot_of(pascal(scheduled)).scheduled
+
+    assert found.product is not None
+    assert (found.quantity, found.product.key) == (None, "CFQ7TTC0AAAA:0001:P1Y:annual")
+    assert (found.ends_on, found.at_term_end) == (date(2027, 4, 1), None)
+    cancelled = [{"scheduleType": "TermEnd", "actionType": "Cancel"}]
+    ending = snapshot_of(
+        NCE | {"scheduledNextTermInstructions": None, "scheduledActions": cancelled}
+    )
+    assert ending.scheduled == Scheduled(at_term_end="Cancel")
+    assert ending.scheduled.next_term is None
 
 
 def test_pascal_case_reads_like_camel_case() -> None:

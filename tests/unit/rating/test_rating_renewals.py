@@ -13,7 +13,7 @@ from rating.domain.licences import Terms
 from rating.domain.pricing import PriceBook
 from rating.domain.renewals import Renewal, Stake, Unknown, price_changes, renewal, windows
 from rating.domain.rules import CostPlus
-from shared.contracts.ingest import ChangeKind, SubscriptionChanged
+from shared.contracts.ingest import ChangeKind, NextTerm, RenewalScheduled, SubscriptionChanged
 from shared.kernel.periods import Period
 from support.rating_facts import E3, at, change, contract, day, fixed, opening, rule, sheet_row
 
@@ -96,6 +96,63 @@ def test_auto_renew_is_what_was_told_last(told: tuple[bool | None, ...], expecte
         for n, flag in enumerate(told, 1)
     ]  # fmt: skip
     assert due(line(*changes)).auto_renew is expected
+
+
+def scheduled(**said: Any) -> RenewalScheduled:
+    facts: dict[str, Any] = {
+        "customer_id": "alder-tenant", "subscription_id": "A", "term_end": day("2026-07-12"),
+        "next_term": None, "at_term_end": None, "observed_at": at("2026-06-20"), "snapshot": 7,
+    }  # fmt: skip
+    return RenewalScheduled(**facts | said)
+
+
+def due_as(schedule: RenewalScheduled, terms: Terms = TERMS) -> Renewal:
+    found = renewal(line(), JULY, now=terms, following=terms, schedule=schedule)
+    assert found is not None
+    return found
+
+
+def test_scheduled_seats_are_those_of_the_next_term() -> None:
+    """Scenario 5: 30 seats now, 19 from the renewal on, at the new price."""
+    found = due_as(scheduled(next_term=NextTerm(quantity=19)))
+
+    assert (found.state.quantity, found.following.quantity, found.is_scheduled) == (30, 19, True)
+    assert isinstance(found.next, Stake)
+    assert (found.next.per_cycle, found.price_change) == (Decimal("710.98"), Decimal("0.62"))
+    assert found.change_per_cycle == Decimal("710.98") - Decimal("1104.00")
+
+
+def test_a_scheduled_plan_has_the_price_of_its_own() -> None:
+    """Annual upfront instead of monthly: another row of the sheet, and no cycle to compare."""
+    upfront = E3.model_copy(update={"billing_plan": "annual"})
+    rows = [row for rows in BOOK.rows.values() for row in rows]
+    rows.append(sheet_row(upfront, "362.00", "456.00", **AUD))
+    terms = Terms(ELM, [ELM], PriceBook.of(BOOK.rules, rows))
+
+    found = due_as(scheduled(next_term=NextTerm(product=upfront)), terms)
+
+    assert isinstance(found.next, Stake)
+    assert (found.next.price.price, found.next.per_term) == (Decimal("456.00"), Decimal("13680.00"))
+    assert (found.price_change, found.change_per_cycle) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("action", "reason"),
+    [("Cancel", "ends_with_its_term"), ("RenewToExtendedServiceTerm", "extended_service_term")],
+)
+def test_what_does_not_renew_has_no_next_price(action: str, reason: str) -> None:
+    """Neither an end nor an extended service term is a renewal at the list price."""
+    found = due_as(scheduled(at_term_end=action))
+
+    assert isinstance(found.next, Unknown)
+    assert (found.next.reason, found.at_term_end) == (reason, action)
+
+
+def test_what_was_said_of_another_term_counts_no_more() -> None:
+    """It was about the end of the term before."""
+    stale = scheduled(term_end=day("2025-07-12"), next_term=NextTerm(quantity=19))
+
+    assert (due_as(stale).following.quantity, due_as(stale).is_scheduled) == (30, False)
 
 
 def test_a_renewed_term_is_no_longer_due() -> None:

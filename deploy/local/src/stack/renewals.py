@@ -88,13 +88,23 @@ def _renewal(row: Row) -> tuple[str, ...]:
     return (
         row["on"],
         row["contract_id"] or "–",
-        row["product_name"],
-        str(row["seats"]),
-        auto,
+        row["product_name"] + _becomes(row),
+        _seats(row),
+        row["at_term_end"] or auto,
         _price(row["now"], row["currency"]),
         _price(row["next"], row["currency"]),
         f"{per_term} {row['currency']}" if per_term else "–",
     )
+
+
+def _seats(row: Row) -> str:
+    same = row["seats"] == row["next_seats"]
+    return str(row["seats"]) if same else f"{row['seats']} → {row['next_seats']}"
+
+
+def _becomes(row: Row) -> str:
+    same = row["product_key"] == row["next_product_key"]
+    return "" if same else f" → {row['next_product_key']}"
 
 
 def _price(price: Row, currency: str | None) -> str:

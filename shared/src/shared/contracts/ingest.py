@@ -116,6 +116,36 @@ class SubscriptionChanged(Event):
         return f"subscription/{self.subscription_id}"
 
 
+class NextTerm(Contract):
+    """What is to be different from the next term on. None: as it is now."""
+
+    quantity: int | None = None
+    product: LicenceProduct | None = None  # another product, SKU, term or billing plan
+    ends_on: date | None = None  # exclusive; a chosen end
+
+
+class RenewalScheduled(Event):
+    """What the provider will do when the running term ends, as it says now; the highest `snapshot`
+    counts. Published whenever that changes, also back to "renews as it is"."""
+
+    TYPE: ClassVar[str] = "tieout.ingest.renewal-scheduled.v1"
+    TOPIC: ClassVar[str] = SUBSCRIPTIONS
+
+    customer_id: Id
+    subscription_id: Id
+    term_end: date  # exclusive, of the running term: what is said is about its end
+    next_term: NextTerm | None  # None: nothing is scheduled
+    at_term_end: str | None  # Cancel, RenewToExtendedServiceTerm; None: it renews, or nobody said
+    observed_at: Instant
+    snapshot: int  # ingest's read of the subscription that says so
+
+    def key(self) -> str:
+        return self.subscription_id
+
+    def subject(self) -> str:
+        return f"subscription/{self.subscription_id}"
+
+
 class UsageBatchRecorded(Event):
     """Up to 5,000 daily rated usage lines of one file and bucket, as an Arrow IPC stream.
 

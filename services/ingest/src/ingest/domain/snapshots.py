@@ -12,10 +12,11 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from ingest.domain.documents import Fields
-from shared.contracts.ingest import LicenceProduct
+from shared.contracts.ingest import LicenceProduct, NextTerm
 from shared.kernel.errors import Invalid
 from shared.kernel.periods import add_months
 
+RENEWS = "RenewToNewTerm"
 GONE = frozenset({"deleted", "expired", "disabled"})
 _PLANS = {"onetime": "one_time", "annually": "annual", "month": "monthly", "": "none"}
 _TERM_MONTHS = {"P1M": 1, "P1Y": 12, "P3Y": 36, "P5Y": 60}
@@ -69,6 +70,21 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
+class Scheduled:
+    """What is to happen when the term ends, as far as it is not "renew as it is"."""
+
+    quantity: int | None = None
+    product: LicenceProduct | None = None
+    ends_on: date | None = None  # exclusive
+    at_term_end: str | None = None
+
+    @property
+    def next_term(self) -> NextTerm | None:
+        found = NextTerm(quantity=self.quantity, product=self.product, ends_on=self.ends_on)
+        return None if found == NextTerm() else found
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """One read of a subscription resource."""
 
@@ -78,7 +94,7 @@ class Snapshot:
     created_at: datetime
     licence: bool  # charged by seat; usage-based subscriptions have no seat history
     order_id: str
-    scheduled_quantity: int | None  # seats announced for the next renewal
+    scheduled: Scheduled  # what was announced for the end of the term
     resource: Mapping[str, Any]
 
 
@@ -100,7 +116,7 @@ def read_snapshot(resource: Mapping[str, Any], *, customer_id: str) -> Snapshot:
         created_at=fields.instant("creationDate") or state.term_started_at,
         licence=_is_licence(fields),
         order_id=fields.text("orderId"),
-        scheduled_quantity=_scheduled_quantity(fields),
+        scheduled=read_scheduled(resource, state),
         resource=resource,
     )
 
@@ -172,9 +188,30 @@ def _is_licence(fields: Fields) -> bool:
     return not fields.text("unitType").casefold().startswith("usage")
 
 
-def _scheduled_quantity(fields: Fields) -> int | None:
+def read_scheduled(resource: Mapping[str, Any], state: State) -> Scheduled:
+    """What the resource says of the end of its term."""
+    fields = Fields(resource)
     instructions = Fields(fields.mapping("scheduledNextTermInstructions"))
-    return instructions.integer("quantity")
+    wanted = Fields(instructions.mapping("product"))
+    plan = wanted.text("billingCycle").casefold()
+    product = LicenceProduct(
+        product_id=wanted.text("productId") or state.product_id,
+        sku_id=wanted.text("skuId") or state.sku_id,
+        term=wanted.text("termDuration").upper() or state.term,
+        billing_plan=_plan(plan) if plan else state.billing_plan,
+    )
+    last = instructions.day("customTermEndDate")
+    at_end = [
+        action.text("actionType")
+        for action in map(Fields, fields.sequence("scheduledActions"))
+        if action.text("scheduleType").casefold() == "termend"
+    ]
+    return Scheduled(
+        quantity=instructions.integer("quantity"),
+        product=None if product == state.product() else product,
+        ends_on=last + timedelta(days=1) if last is not None and last < date.max else None,
+        at_term_end=next((name for name in at_end if name and name != RENEWS), None),
+    )
 
 
 def state_to_json(state: State) -> dict[str, Any]:

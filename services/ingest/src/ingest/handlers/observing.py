@@ -13,12 +13,12 @@ from enum import StrEnum
 
 from ingest.domain.changes import Chain, Detection, Step, build_chain, change_id_of
 from ingest.domain.documents import Fields
-from ingest.domain.snapshots import Snapshot, state_to_json
+from ingest.domain.snapshots import Scheduled, Snapshot, state_to_json
 from ingest.handlers.context import Account
 from ingest.store import audit_records, subscription_orders, subscriptions, syncs
 from ingest.store.subscriptions import Evidence, Mirror, Observation
 from ingest.store.webhooks import Delivery
-from shared.contracts.ingest import ChangeSource, SubscriptionChanged
+from shared.contracts.ingest import ChangeSource, RenewalScheduled, SubscriptionChanged
 from shared.kernel.errors import Invalid
 from shared.kernel.ids import derived_id
 from shared.runtime.postgres import Transaction
@@ -97,7 +97,14 @@ async def _move(
 ) -> Seen:
     snapshot = observation.snapshot
     version = mirror.version if mirror else 0
-    unchanged = mirror is not None and mirror.state == snapshot.state and not chain.steps
+    known = mirror.scheduled if mirror else Scheduled()
+    is_rescheduled = snapshot.licence and snapshot.scheduled != known
+    unchanged = (
+        mirror is not None
+        and mirror.state == snapshot.state
+        and not chain.steps
+        and not is_rescheduled
+    )
     if mirror is not None and unchanged:
         snapshot_id = mirror.snapshot_id
     else:
@@ -119,7 +126,30 @@ async def _move(
         await subscriptions.move_mirror(tx, observation, version=last, snapshot_id=snapshot_id)
     for number, step in enumerate(chain.steps, start=version + 1):
         await _publish(tx, snapshot, step, look, version=number, snapshot_id=snapshot_id)
+    if is_rescheduled:
+        await _publish_schedule(tx, observation, snapshot_id)
     return Seen(Verdict.SETTLED, len(chain.steps))
+
+
+async def _publish_schedule(tx: Transaction, observation: Observation, snapshot_id: int) -> None:
+    """No step: nothing of a bill has changed yet."""
+    snapshot = observation.snapshot
+    event = RenewalScheduled(
+        customer_id=snapshot.customer_id,
+        subscription_id=snapshot.subscription_id,
+        term_end=snapshot.state.term_end,
+        next_term=snapshot.scheduled.next_term,
+        at_term_end=snapshot.scheduled.at_term_end,
+        observed_at=observation.observed_at,
+        snapshot=snapshot_id,
+    )
+    event_id = derived_id("renewal-scheduled", snapshot.subscription_id, snapshot_id)
+    await tx.publish(event, id=event_id)
+    await tx.record(
+        "renewal.scheduled",
+        f"subscription/{snapshot.subscription_id}",
+        after=event.model_dump(mode="json", include={"term_end", "next_term", "at_term_end"}),
+    )
 
 
 class MirrorMoved(Exception):

@@ -9,7 +9,14 @@ from typing import Any
 
 from ingest.domain.chains import Link
 from ingest.domain.changes import Known, Step
-from ingest.domain.snapshots import Snapshot, State, state_from_json, state_to_json
+from ingest.domain.snapshots import (
+    Scheduled,
+    Snapshot,
+    State,
+    read_scheduled,
+    state_from_json,
+    state_to_json,
+)
 from shared.runtime.postgres import Reader, Record, Transaction
 
 MOST_STEPS = 200
@@ -84,6 +91,7 @@ class Mirror:
     snapshot_id: int
     read_at: datetime
     last_step_at: datetime
+    scheduled: Scheduled
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +135,16 @@ async def find_mirror(reader: Reader, subscription_id: str, *, lock: bool = Fals
         applied=frozenset(s["audit_record_id"] for s in steps if s["audit_record_id"]),
         scheduled_quantity=row["scheduled_quantity"],
     )
+    state = state_from_json(row["state"])
     return Mirror(
         account_id=row["account_id"],
-        state=state_from_json(row["state"]),
+        state=state,
         known=known,
         version=row["version"],
         snapshot_id=row["snapshot_id"],
         read_at=row["read_at"],
         last_step_at=max((x.at for x in links), default=row["started_at"]),
+        scheduled=read_scheduled(row["resource"], state),
     )
 
 
@@ -184,7 +194,7 @@ async def create_mirror(
         state_to_json(snapshot.state),
         state_to_json(start),
         started_at,
-        snapshot.scheduled_quantity,
+        snapshot.scheduled.quantity,
         dict(snapshot.resource),
         version,
         snapshot_id,
@@ -206,7 +216,7 @@ async def move_mirror(
         snapshot.customer_id,
         snapshot.licence,
         state_to_json(snapshot.state),
-        snapshot.scheduled_quantity,
+        snapshot.scheduled.quantity,
         dict(snapshot.resource),
         version,
         snapshot_id,

@@ -26,8 +26,14 @@ def renewals(desk: Desk) -> Iterator[dict[str, Any]]:
             "currency": owner.currency if owner else None,
             "now": _stake(one.now),
             "next": _stake(one.next),
+            "scheduled": one.is_scheduled,
+            "next_seats": one.following.quantity,
+            "next_product_key": one.following.product.key,
+            "next_term": one.following.product.term,
+            "next_billing_plan": one.following.product.billing_plan,
+            "at_term_end": one.at_term_end,
             "price_change": _text(one.price_change),
-            "change_per_cycle": _text(_times(one.price_change, one.state.quantity)),
+            "change_per_cycle": _text(one.change_per_cycle),
             "window_closes": one.window_closes.isoformat(),
         }
 
@@ -99,6 +105,9 @@ def _told_renewal(owner: Owner, one: Renewal) -> str:
         f"Now: {_told(one.now, currency)}",
         f"Next term: {_told(one.next, currency)}",
     ]
+    if one.is_scheduled:
+        after = one.following
+        lines.insert(2, f"Scheduled: {after.quantity} seats of {after.product.key}")
     return "\n".join(lines)
 
 
@@ -166,10 +175,6 @@ def _named(owner: Owner, subscription_id: str) -> tuple[str, str]:
 
 def _uid(kind: str, desk: Desk, *parts: str) -> str:
     return f"{derived_id('calendar', kind, desk.customer_id, *parts)}@{DOMAIN}"
-
-
-def _times(change: Decimal | None, seats: int) -> Decimal | None:
-    return None if change is None else change * seats
 
 
 def _text(value: Decimal | None) -> str | None:

@@ -13,7 +13,7 @@ from rating.domain.pricing import UnitPrice
 from rating.domain.provider_lines.cycles import PLAN_MONTHS, TERM_MONTHS
 from rating.domain.provider_lines.windows import WINDOW
 from rating.domain.timeline import State, Timeline
-from shared.contracts.ingest import ChangeKind, LicenceProduct
+from shared.contracts.ingest import ChangeKind, LicenceProduct, NextTerm, RenewalScheduled
 from shared.kernel.errors import Held
 from shared.kernel.money import EXACT
 from shared.kernel.periods import Period, start_of
@@ -55,6 +55,14 @@ class Unknown:
     detail: str
 
 
+ENDS = {
+    "Cancel": Unknown("ends_with_its_term", "it is cancelled at the end of its term"),
+    "RenewToExtendedServiceTerm": Unknown(
+        "extended_service_term", "it goes on month by month, at the price of that"
+    ),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Renewal:
     """The end of a commitment. `on` is the first day of the next term; `window_closes` is the
@@ -62,16 +70,38 @@ class Renewal:
 
     subscription_id: str
     state: State
+    following: State  # of the next term, with what is scheduled for it
     on: date
     auto_renew: bool | None  # None: the provider did not say
+    at_term_end: str | None  # Cancel, RenewToExtendedServiceTerm
     now: Stake | Unknown
     next: Stake | Unknown
     window_closes: datetime
 
     @property
+    def is_scheduled(self) -> bool:
+        """Whether the next term is to have other seats, or another product, term or plan."""
+        before, after = self.state, self.following
+        return (before.quantity, before.product) != (after.quantity, after.product)
+
+    @property
     def price_change(self) -> Decimal | None:
+        """Of a seat, where both are prices of equally long charge cycles."""
+        compared = self._compared
+        return compared and compared[1].price.price - compared[0].price.price
+
+    @property
+    def change_per_cycle(self) -> Decimal | None:
+        """Of all seats, those that come or go included."""
+        compared = self._compared
+        return compared and compared[1].per_cycle - compared[0].per_cycle
+
+    @property
+    def _compared(self) -> tuple[Stake, Stake] | None:
+        if self.state.product.billing_plan != self.following.product.billing_plan:
+            return None
         if isinstance(self.now, Stake) and isinstance(self.next, Stake):
-            return self.next.price.price - self.now.price.price
+            return self.now, self.next
         return None
 
 
@@ -103,22 +133,49 @@ class PriceChange:
 
 
 def renewal(
-    line: Timeline, within: Period, *, now: Terms | None, following: Terms | None
+    line: Timeline,
+    within: Period,
+    *,
+    now: Terms | None,
+    following: Terms | None,
+    schedule: RenewalScheduled | None = None,
 ) -> Renewal | None:
     """The end of the last known term, if it lies in the period and somebody has seats then. With
     the terms of the contracts that bill before and after it; None: no contract does."""
     state = line.steps[-1].after
     if state.quantity <= 0 or not within.start <= state.term_end < within.end:
         return None
+    if schedule is not None and schedule.term_end != state.term_end:
+        schedule = None  # it was about another term
+    after = _scheduled(state, schedule.next_term if schedule else None)
+    action = schedule.at_term_end if schedule else None
     told = [s.change.auto_renew for s in line.steps if s.change.auto_renew is not None]
     return Renewal(
         line.subscription_id,
         state,
+        after,
         state.term_end,
         told[-1] if told else None,
+        action,
         _stake(now, state),
-        _stake(following, replace(state, term_start=state.term_end)),
+        ENDS.get(action or "") or _stake(following, after),
         start_of(state.term_end) + WINDOW,
+    )
+
+
+def _scheduled(state: State, wanted: NextTerm | None) -> State:
+    """What is in force once the term has ended."""
+    following = replace(state, term_start=state.term_end)
+    if wanted is None:
+        return following
+    product = wanted.product or state.product
+    product = product.model_copy(update={"segment": state.product.segment})
+    same = (product.product_id, product.sku_id) == (state.product.product_id, state.product.sku_id)
+    return replace(
+        following,
+        quantity=state.quantity if wanted.quantity is None else wanted.quantity,
+        product=product,
+        product_name=state.product_name if same else product.key,
     )
 
 

@@ -6,9 +6,13 @@ from rating.domain.allocations import Allocation
 from rating.handlers.allocating import keep_allocation
 from rating.handlers.rating_usage import CONCLUDE
 from rating.handlers.settling import settle_subscription
-from rating.store import allocations, due, facts, locks
+from rating.store import allocations, due, facts, locks, schedules
 from rating.store.due import DueKind
-from shared.contracts.ingest import ProviderPurchaseRecorded, SubscriptionChanged
+from shared.contracts.ingest import (
+    ProviderPurchaseRecorded,
+    RenewalScheduled,
+    SubscriptionChanged,
+)
 from shared.runtime.postgres import Transaction
 
 
@@ -17,6 +21,11 @@ async def on_subscription_changed(event: SubscriptionChanged, tx: Transaction) -
     await locks.hold_customers(tx, [event.customer_id])
     if await facts.add_change(tx, event):
         await settle_subscription(tx, event.customer_id, event.subscription_id)
+
+
+async def on_renewal_scheduled(event: RenewalScheduled, tx: Transaction) -> None:
+    """Keep it for the renewal desk; no charge depends on it before it happens."""
+    await schedules.add_schedule(tx, event)
 
 
 async def enter_allocation(tx: Transaction, wanted: Allocation) -> Allocation:

@@ -21,7 +21,8 @@ from rating.domain.timeline import Timeline
 from rating.handlers.allocating import shared_out
 from rating.handlers.settling import covered_by
 from rating.handlers.terms import licence_book
-from rating.store import facts
+from rating.store import facts, schedules
+from shared.contracts.ingest import RenewalScheduled
 from shared.contracts.invoicing import ContractChanged
 from shared.kernel.periods import Period
 from shared.runtime.postgres import Reader
@@ -46,8 +47,9 @@ async def desk_of(
     contracts = (await facts.contracts_of(reader, [customer_id]))[customer_id]
     timelines = await facts.timelines(reader, customer_id)
     shared = await shared_out(reader, contracts, timelines)
-    terms = {c.contract_id: await _terms(reader, c, contracts, timelines) for c in contracts}
-    work = _Work(contracts, terms, within)
+    said = await schedules.of_customer(reader, customer_id)
+    terms = {c.contract_id: await _terms(reader, c, contracts, timelines, said) for c in contracts}
+    work = _Work(contracts, terms, within, said)
     parts = _parts(contracts, timelines, shared)
     ends = [
         (work.owner(site, line, one.on), one)
@@ -77,12 +79,22 @@ class _Work:
     contracts: Sequence[ContractChanged]
     terms: Mapping[str, Terms]
     within: Period
+    schedules: Mapping[str, RenewalScheduled]
 
     def renewal(self, site: Owner, line: Timeline) -> Renewal | None:
         on = line.steps[-1].after.term_end
         before, after = (site or self._owner_on(line, day) for day in (on - timedelta(days=1), on))
+        schedule = self.schedules.get(line.subscription_id)
+        if site and schedule and schedule.next_term:
+            # Whose seats will come or go, nobody has said.
+            wanted = schedule.next_term.model_copy(update={"quantity": None})
+            schedule = schedule.model_copy(update={"next_term": wanted})
         return renewal(
-            line, self.within, now=self._terms_of(before), following=self._terms_of(after)
+            line,
+            self.within,
+            now=self._terms_of(before),
+            following=self._terms_of(after),
+            schedule=schedule,
         )
 
     def owner(self, site: Owner, line: Timeline, day: date) -> Owner:
@@ -135,8 +147,12 @@ async def _terms(
     contract: ContractChanged,
     siblings: Sequence[ContractChanged],
     timelines: Mapping[str, Timeline],
+    said: Mapping[str, RenewalScheduled],
 ) -> Terms:
-    return Terms(contract, siblings, await licence_book(reader, contract, timelines.values()))
+    wanted = [one.next_term.product for one in said.values() if one.next_term]
+    more = [product.key for product in wanted if product]
+    book = await licence_book(reader, contract, timelines.values(), more)
+    return Terms(contract, siblings, book)
 
 
 def _is_of(owner: Owner, contract_id: str | None) -> bool:

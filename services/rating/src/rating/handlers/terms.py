@@ -15,10 +15,13 @@ from shared.runtime.postgres import Reader
 
 
 async def licence_book(
-    reader: Reader, contract: ContractChanged, timelines: Iterable[Timeline]
+    reader: Reader,
+    contract: ContractChanged,
+    timelines: Iterable[Timeline],
+    more: Iterable[str] = (),
 ) -> PriceBook:
-    """The rules and sheet rows for every product that these subscriptions ever had."""
-    products = {state.product.key for line in timelines for state in line.terms}
+    """The rules and sheet rows for every product that these subscriptions ever had, and `more`."""
+    products = {state.product.key for line in timelines for state in line.terms} | set(more)
     return PriceBook.of(
         await rules_for(reader, contract, RuleKind.LICENCE),
         await price_sheets.sheet_rows(reader, products),

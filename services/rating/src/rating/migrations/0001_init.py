@@ -35,6 +35,17 @@ CREATE TABLE contract_version (
 );
 CREATE INDEX contract_version_customer ON contract_version (provider_customer_id);
 
+-- What the provider will do when a term ends, as it said at each of ingest's reads.
+CREATE TABLE renewal_schedule (
+    subscription_id  text NOT NULL,
+    snapshot         bigint NOT NULL,
+    customer_id      text NOT NULL,
+    body             jsonb NOT NULL,
+    recorded_at      timestamptz NOT NULL,
+    PRIMARY KEY (subscription_id, snapshot)
+);
+CREATE INDEX renewal_schedule_customer ON renewal_schedule (customer_id);
+
 -- Which contract has how many seats of a subscription that several share, and since when.
 CREATE TABLE allocation (
     allocation_id    text PRIMARY KEY,
@@ -337,6 +348,8 @@ CREATE TABLE due (
 CREATE TRIGGER fact_is_kept BEFORE UPDATE OR DELETE ON subscription_change
     FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER fact_is_kept BEFORE UPDATE OR DELETE ON contract_version
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER fact_is_kept BEFORE UPDATE OR DELETE ON renewal_schedule
     FOR EACH ROW EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER fact_is_kept BEFORE UPDATE OR DELETE ON allocation
     FOR EACH ROW EXECUTE FUNCTION refuse_change();
