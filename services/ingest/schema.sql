@@ -319,7 +319,8 @@ CREATE TABLE ingest.subscription_step (
     audit_record_id text,
     webhook_id text,
     actor text,
-    snapshot_id bigint NOT NULL
+    snapshot_id bigint NOT NULL,
+    supersedes text
 );
 
 CREATE TABLE ingest.sync (

@@ -322,6 +322,35 @@ async def test_an_unexplained_change_waits_for_its_record_and_is_then_estimated(
     assert (change.source.estimated_time, change.source.audit_record_id) == (True, None)
 
 
+async def test_a_record_that_comes_after_the_guess_supersedes_it(scene: Scene) -> None:
+    """A sweep found 45 seats and no reason; the next sync is shown the record, of the day before.
+    The guess stays what it is, the truth names it, and nothing more is news."""
+    await scene.sync()
+    mark = await scene.ingest.harness.mark()
+    await scene.change(ANNUAL, quantity=45)
+    books = scene.partner.simulator.shop.books
+    indexed, records = dict(books._audit), list(books.audit_records)
+    books._audit.clear()
+    books.audit_records.clear()
+    await scene.at("2026-04-15T12:00:00+00:00")
+    await scene.sync()
+    [guess] = await scene.changes(after=mark)
+    books._audit.update(indexed)
+    books.audit_records.extend(records)
+
+    await scene.sync()
+    await scene.sync()
+
+    [_, truth] = await scene.changes(after=mark)
+    assert told([guess, truth]) == [
+        (ChangeKind.QUANTITY_CHANGED, 40, 45, datetime(2026, 4, 15, 12, tzinfo=UTC)), BOTH[0],
+    ]  # fmt: skip
+    assert [c.source.estimated_time for c in (guess, truth)] == [True, False]
+    assert (guess.supersedes, truth.supersedes) == (None, guess.change_id)
+    shown = await scene.ingest.ok("GET", f"/v1/subscriptions/{ANNUAL}")
+    assert [one["supersedes"] for one in shown["changes"]][1:] == [guess.change_id, None]
+
+
 async def test_a_worker_that_dies_in_a_look_is_replaced(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -106,8 +106,12 @@ class Mirror:
     def known(self) -> Known | None:
         if self.start is None:
             return None
-        later = [s for s in self.steps if s.before is not None]
-        published = tuple(Link(at_of(s), s.before, s.after) for s in later)
+        replaced = {s.supersedes for s in self.steps}
+        later = [s for s in self.steps if s.before is not None and id_of(s) not in replaced]
+        published = tuple(
+            Link(at_of(s), s.before, s.after, guess=id_of(s) if s.estimated else None)
+            for s in later
+        )
         applied = frozenset(s.record.key for s in self.steps if s.record)
         return Known(self.start, self.started_at, published, applied)
 
@@ -129,6 +133,11 @@ class Mirror:
             (s.effective_at, s.kind, s.quantity_before, s.after.quantity, s.record and s.record.key)
             for s in self.steps
         )
+
+
+def id_of(step: Step) -> str:
+    """As good as the real one: of the record, or of the moment we guessed."""
+    return step.record.key if step.record else f"guess at {step.effective_at.isoformat()}"
 
 
 def at_of(step: Step) -> datetime:

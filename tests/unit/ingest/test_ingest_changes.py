@@ -27,6 +27,7 @@ from unit.ingest.history import (
     Mirror,
     Provider,
     at_of,
+    id_of,
     opened,
     record_of,
     resource,
@@ -67,8 +68,8 @@ def test_any_order_and_repetition_of_records_gives_the_same_steps() -> None:
         assert chain == expected
 
 
-def test_a_late_record_of_a_step_already_taken_adds_nothing() -> None:
-    """The change was noticed without its record; when the record comes it has no effect."""
+def test_a_late_record_tells_when_a_guessed_step_really_was() -> None:
+    """The change was noticed without its record; the record supersedes it, once."""
     provider = Provider()
     mirror = opened(provider)
     provider.change(quantity=45)
@@ -79,10 +80,53 @@ def test_a_late_record_of_a_step_already_taken_adds_nothing() -> None:
     assert told(guessed.steps) == [(ChangeKind.QUANTITY_CHANGED, 40, 45)]
     assert guessed.steps[0].estimated is True
     assert guessed.unsettled is True
-    assert later.steps == ()
+    (truth,) = later.steps
+    assert told([truth]) == [(ChangeKind.QUANTITY_CHANGED, 40, 45)]
+    assert (truth.effective_at, truth.estimated) == (provider.now, False)
+    assert truth.supersedes == id_of(guessed.steps[0])
+    assert mirror.look(provider, provider.records, at=provider.now + 3 * HOUR).steps == ()
 
 
-def test_two_late_records_whose_sum_was_already_taken_add_nothing() -> None:
+def test_a_record_of_the_very_moment_we_guessed_adds_nothing() -> None:
+    """Nothing would be different."""
+    provider = Provider()
+    mirror = opened(provider)
+    provider.change(quantity=45)
+    mirror.look(provider, (), at=provider.now)
+
+    assert mirror.look(provider, provider.records, at=provider.now + HOUR).steps == ()
+
+
+def test_a_record_that_explains_half_of_a_guess_waits_for_the_other_half() -> None:
+    """40 → 45 of 40 → 43: what it leads to is not what we saw."""
+    provider = Provider()
+    mirror = opened(provider)
+    first = provider.change(quantity=45)
+    provider.change(quantity=43)
+    mirror.look(provider, (), at=provider.now + HOUR)
+
+    assert mirror.look(provider, [first], at=provider.now + 2 * HOUR).steps == ()
+
+
+def test_what_followed_a_guess_stays_when_the_truth_comes() -> None:
+    """A record after the guess was taken before the one that explains it was visible."""
+    provider = Provider()
+    mirror = opened(provider)
+    first = provider.change(quantity=45)
+    mirror.look(provider, (), at=provider.now + HOUR)
+    provider.now += 2 * HOUR
+    second = provider.change(quantity=44)
+    mirror.look(provider, [second])
+
+    late = mirror.look(provider, [second, first], at=provider.now + HOUR)
+
+    assert [(s.effective_at, s.quantity_before, s.after.quantity) for s in late.steps] == [
+        (first.at, 40, 45)
+    ]
+    assert mirror.look(provider, [second, first], at=provider.now + 2 * HOUR).steps == ()
+
+
+def test_two_late_records_are_the_truth_about_their_sum() -> None:
     """40 → 43 was noticed as one step; the records say 40 → 45 → 43."""
     provider = Provider()
     mirror = opened(provider)
@@ -92,8 +136,10 @@ def test_two_late_records_whose_sum_was_already_taken_add_nothing() -> None:
 
     later = mirror.look(provider, provider.records, at=provider.now + 2 * HOUR)
 
-    assert later.steps == ()
-    assert told(mirror.steps[1:]) == [(ChangeKind.QUANTITY_CHANGED, 40, 43)]
+    changed = ChangeKind.QUANTITY_CHANGED
+    assert told(mirror.steps[1:2]) == [(changed, 40, 43)]
+    assert told(later.steps) == [(changed, 40, 45), (changed, 45, 43)]
+    assert {step.supersedes for step in later.steps} == {id_of(mirror.steps[1])}
 
 
 def test_a_missing_record_in_the_middle_becomes_an_estimated_step_before_the_next() -> None:

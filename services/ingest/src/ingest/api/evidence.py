@@ -15,6 +15,7 @@ from shared.runtime.web import CursorParam, Limit, Reads, decode_cursor, encode_
 _STEP = (
     "change_id", "version", "kind", "quantity_before", "quantity_after", "effective_at",
     "detected_at", "estimated_time", "channel", "audit_record_id", "webhook_id", "actor",
+    "supersedes",
 )  # fmt: skip
 
 

@@ -27,12 +27,14 @@ class Link:
     """A step of the history: what it found (None: not told) and what it left.
 
     `record` is its evidence; a link without one is a published step, which cannot be left out.
+    `guess` is the change id of a published step whose time we guessed.
     """
 
     at: datetime
     found: State | None
     left: State
     record: AuditRecord | None = None
+    guess: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ records the provider shows and the state it shows, so every order of arrival end
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
 
 from ingest.domain.audit_records import SUCCEEDED, AuditRecord
@@ -51,6 +51,7 @@ class Step:
     effective_at: datetime
     record: AuditRecord | None = None
     estimated: bool = False
+    supersedes: str | None = None  # the change id of the guess that this is the truth of
 
     @property
     def quantity_before(self) -> int:
@@ -77,8 +78,9 @@ def build_chain(
     """The steps that are missing between what we published and the current snapshot.
 
     Records are those that mention the subscription, in any order, with repeats; failed ones change
-    nothing. A record whose effect is already part of a published step adds nothing; a late one
-    between two published steps is inserted there.
+    nothing. A record whose effect is already part of a published step adds nothing, unless we had
+    guessed when: then it supersedes the guess. A late one between two published steps is inserted
+    there.
     """
     if not current.licence:
         return Chain(())
@@ -88,10 +90,12 @@ def build_chain(
         return _first(origin, current, detection)
     fresh = [r for r in usable if _is_news(r, known, current)]
     sub = current.subscription_id
+    told = truths(known.published, fresh, subscription_id=sub, since=known.started_at)
+    fresh = [r for r in fresh if r not in told.records]
     path = best_path(
-        known.start, fresh, current.state, subscription_id=sub, published=known.published
+        known.start, fresh, current.state, subscription_id=sub, published=told.published
     )
-    steps = _steps(path, current, detection, scheduled=known.scheduled_quantity)
+    steps = [*told.steps, *_steps(path, current, detection, scheduled=known.scheduled_quantity)]
     return Chain(tuple(steps), any(_guess(s) for s in steps) or _leads_elsewhere(path, current))
 
 
@@ -107,6 +111,55 @@ def _is_news(record: AuditRecord, known: Known, current: Snapshot) -> bool:
     if touch is None or touch.creates or record.key in known.applied:
         return False
     return record.at >= known.started_at
+
+
+@dataclass(frozen=True, slots=True)
+class Truths:
+    """Guesses that records explain now: the steps that supersede them, and what is published with
+    these in their places."""
+
+    steps: tuple[Step, ...]
+    published: tuple[Link, ...]
+
+    @property
+    def records(self) -> tuple[AuditRecord, ...]:
+        return tuple(step.record for step in self.steps if step.record is not None)
+
+
+def truths(
+    published: Sequence[Link],
+    fresh: Sequence[AuditRecord],
+    *,
+    subscription_id: str,
+    since: datetime,
+) -> Truths:
+    """A guess is explained by records from after the step before it that lead, without a gap, from
+    what it found to what it left."""
+    steps: list[Step] = []
+    links: list[Link] = []
+    for link in sorted(published, key=lambda one: one.at):
+        between = [record for record in fresh if since <= record.at <= link.at]
+        told = _truth_of(link, between, subscription_id)
+        steps += told
+        links += [Link(s.record.at, s.before, s.after) for s in told if s.record] or [link]
+        since = link.at
+    return Truths(tuple(steps), tuple(links))
+
+
+def _truth_of(link: Link, records: Sequence[AuditRecord], subscription_id: str) -> list[Step]:
+    if link.guess is None or link.found is None or link.found.billing == link.left.billing:
+        return []
+    path = best_path(link.found, records, link.left, subscription_id=subscription_id)
+    if path.jumps or not path.links:
+        return []
+    steps, running = list[Step](), link.found
+    for one in path.links:
+        if one.record is not None and one.left != running:
+            step = _recorded(running, one.left, one.record)
+            steps.append(replace(step, supersedes=link.guess))
+            running = one.left
+    same_time = [step.effective_at for step in steps] == [link.at]
+    return [] if same_time else steps
 
 
 def _steps(

@@ -194,6 +194,7 @@ async def _publish(
         counterpart_subscription_id=_counterpart(snapshot, step),
         trial=step.after.trial,
         auto_renew=step.after.auto_renew,
+        supersedes=step.supersedes,
     )
     event_id = derived_id("subscription-changed", change_id)
     await tx.publish(event, id=event_id, occurred_at=step.effective_at)

@@ -77,6 +77,7 @@ CREATE TABLE subscription_step (
     webhook_id       text,
     actor            text,
     snapshot_id      bigint NOT NULL,
+    supersedes       text,                     -- the guess (change id) that this is the truth of
     PRIMARY KEY (subscription_id, version)
 );
 CREATE TRIGGER subscription_step_is_append_only BEFORE UPDATE OR DELETE ON subscription_step

@@ -26,8 +26,12 @@ LOCK_MIRROR = "SELECT * FROM subscription WHERE subscription_id = $1 FOR UPDATE"
 # The steps after the first, which is the start of the history; the newest when there are many.
 STEPS_OF = """
 SELECT * FROM (
-    SELECT version, before, after, placed_at, audit_record_id FROM subscription_step
-    WHERE subscription_id = $1 ORDER BY version DESC LIMIT $2
+    SELECT version, before, after, placed_at, audit_record_id, change_id, estimated_time
+    FROM subscription_step s
+    WHERE subscription_id = $1 AND NOT EXISTS (
+        SELECT FROM subscription_step truth
+        WHERE truth.subscription_id = s.subscription_id AND truth.supersedes = s.change_id)
+    ORDER BY version DESC LIMIT $2
 ) newest ORDER BY placed_at, version
 """
 INSERT_SNAPSHOT = """
@@ -37,8 +41,8 @@ VALUES ($1, $2, $3) RETURNING id
 INSERT_STEP = """
 INSERT INTO subscription_step (subscription_id, version, change_id, kind, quantity_before,
     quantity_after, before, after, effective_at, placed_at, detected_at, estimated_time, channel,
-    audit_record_id, webhook_id, actor, snapshot_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+    audit_record_id, webhook_id, actor, snapshot_id, supersedes)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
 """
 INSERT_MIRROR = """
 INSERT INTO subscription (subscription_id, customer_id, licence, state, start_state, started_at,
@@ -122,7 +126,12 @@ async def find_mirror(reader: Reader, subscription_id: str, *, lock: bool = Fals
         return None
     steps = await reader.fetch(STEPS_OF, subscription_id, MOST_STEPS)
     links = tuple(
-        Link(s["placed_at"], state_from_json(s["before"]), state_from_json(s["after"]))
+        Link(
+            s["placed_at"],
+            state_from_json(s["before"]),
+            state_from_json(s["after"]),
+            guess=s["change_id"] if s["estimated_time"] else None,
+        )
         for s in steps
         if s["before"] is not None
     )
@@ -177,6 +186,7 @@ async def keep_step(tx: Transaction, subscription_id: str, step: Step, evidence:
         evidence.webhook_id,
         record.actor if record else None,
         evidence.snapshot_id,
+        step.supersedes,
     )
 
 
