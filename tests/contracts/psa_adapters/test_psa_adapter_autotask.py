@@ -22,7 +22,7 @@ from psa_connector.domain.verdicts import judge
 from shared.kernel.clock import FrozenClock
 from shared.runtime.http import loads
 from support.psa_facts import birch_may, change, elm_changes
-from support.psa_world import AUTOTASK_PRODUCTS, NOW, simulators
+from support.psa_world import AUTOTASK_PRODUCTS, AUTOTASK_SEED, NOW, simulators
 
 PLACE = Place("bench", "175", "29")
 ADJUSTMENTS, CHARGES = "/ContractServiceAdjustments", "/Contracts/29/Charges"
@@ -161,6 +161,31 @@ async def test_a_charge_is_adopted_by_its_order_number_a7(bench: Bench) -> None:
     assert written.external_id == made.external_id == str(charge["id"])
     assert charge["internalPurchaseOrderNumber"] == work.key
     assert sorted(loads(patch["request_body"])) == ["id", "internalPurchaseOrderNumber"]
+
+
+async def test_lists_are_read_to_their_end_g4(bench: Bench) -> None:
+    """Three pages of companies: the next page is asked for with the same verb and body."""
+    companies = [{"id": 20_000 + n, "companyName": f"Company {n}"} for n in range(1_100)]
+    seed: dict[str, Any] = {**AUTOTASK_SEED}
+    await bench.vendors.seed("autotask", seed | {"companies": [*seed["companies"], *companies]})
+    async with bench.client() as client:
+        places = await client.places()
+
+    calls = await bench.vendors.calls("autotask", "POST", "/Companies/query")
+    assert len(places.companies) == 1_101
+    assert len({call["request_body"] for call in calls}) == 1
+    assert len(calls) == 3
+
+
+async def test_the_zone_is_asked_again_when_the_user_moved_g4(bench: Bench) -> None:
+    """Credentials that the old zone refuses are tried once in the new one."""
+    async with bench.client() as client:
+        await client.places()
+        await bench.vendors.control("autotask", "PATCH", "/tenant", {"zone": "zone2"})
+        await client.write(bench.works[2], Write())
+
+    assert await bench.count() == 1
+    assert len(await bench.vendors.calls("autotask", "GET", "(?i)zoneinformation")) == 2
 
 
 async def test_four_at_a_time_never_reach_one_entity_a8(bench: Bench) -> None:
