@@ -43,23 +43,25 @@ def test_what_would_stop_a_push_is_found_before_with_advice_c1(
     facts: TargetFacts | None, code: Reason
 ) -> None:
     """The same checks as at the push, and a sentence for who can repair it."""
-    (found, *_) = report_target(EXPECTED, facts, "ALD-1")
+    (found, *_) = report_target(EXPECTED, facts, "ALD-1", today=NOW.date())
     assert (found.level, found.code, found.object) == (Level.BLOCKS, code, "contract/ALD-1")
     assert found.advice
 
 
 def test_a_sound_agreement_is_ready_c1() -> None:
     """One line, nothing to do."""
-    (found,) = report_target(EXPECTED, SOUND, "ALD-1")
+    (found,) = report_target(EXPECTED, SOUND, "ALD-1", today=NOW.date())
     assert (found.level, found.code) == (Level.OK, "target_ready")
 
 
 def test_posted_periods_and_ends_are_told_a3() -> None:
     """They stop nothing today."""
-    facts = replace(SOUND, invoiced_before=day("2026-06-01"), ends_on=day("2027-05-11"))
-    found = report_target(EXPECTED, facts, "ALD-1")
+    facts = replace(SOUND, invoiced_before=day("2026-06-01"), ends_on=day("2026-07-30"))
+    found = report_target(EXPECTED, facts, "ALD-1", today=NOW.date())
     assert [one.code for one in found] == ["target_ready", "posted_period", "target_ends"]
     assert worst(found) is Level.WARNING
+    later = replace(facts, ends_on=day("2026-07-31"))
+    assert worst(report_target(EXPECTED, later, "ALD-1", today=NOW.date())) is Level.OK
 
 
 def test_a_right_that_is_missing_stops_g5() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from psa_connector.domain.discovery import Offer
@@ -20,6 +20,7 @@ from psa_connector.domain.preflight import (
 )
 
 CLOCK_TOLERANCE = timedelta(minutes=2)
+ENDS_SOON = timedelta(days=90)
 
 
 class Level(StrEnum):
@@ -84,13 +85,13 @@ def report_connection(probe: Probe, now: datetime) -> list[Finding]:
 
 
 def report_target(
-    expected: Expectation, target: TargetFacts | None, contract_id: str
+    expected: Expectation, target: TargetFacts | None, contract_id: str, *, today: date
 ) -> list[Finding]:
     """Flags, currency, dates and posted periods of one agreement or contract."""
     name = f"contract/{contract_id}"
     found = [blocked(block, name) for block in check(expected, target, {})]
     if target is not None:
-        found += _worth_knowing(expected, target, name)
+        found += _worth_knowing(expected, target, name, today=today)
     if not any(finding.level is Level.BLOCKS for finding in found):
         detail = f"{expected.target_id} can take what is pushed"
         found.insert(0, Finding(Level.OK, "target_ready", name, detail))
@@ -151,7 +152,9 @@ def _clock(probe: Probe, now: datetime) -> Finding:
     return Finding(Level.OK, "clock_agrees", "clock", f"within two minutes of ours{zone}")
 
 
-def _worth_knowing(expected: Expectation, target: TargetFacts, name: str) -> Iterable[Finding]:
+def _worth_knowing(
+    expected: Expectation, target: TargetFacts, name: str, *, today: date
+) -> Iterable[Finding]:
     """What stops nothing today and may tomorrow."""
     if target.invoiced_before is not None and target.cycle is BillingCycle.MONTHLY:
         detail = f"{expected.target_id} is invoiced up to before {target.invoiced_before}"
@@ -160,7 +163,8 @@ def _worth_knowing(expected: Expectation, target: TargetFacts, name: str) -> Ite
     if target.ends_on is not None:
         detail = f"{expected.target_id} ends on {target.ends_on}"
         advice = "renew it in the PSA before changes fall after that day"
-        yield Finding(Level.WARNING, "target_ends", name, detail, advice)
+        level = Level.WARNING if target.ends_on - today <= ENDS_SOON else Level.OK
+        yield Finding(level, "target_ends", name, detail, advice)
     if not target.takes_services:
         detail = f"{expected.target_id} takes charges, but no recurring services"
         advice = ADVICE[Reason.CONTRACT_NOT_RECURRING]

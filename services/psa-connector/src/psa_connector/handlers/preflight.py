@@ -19,6 +19,7 @@ from psa_connector.domain.preflight_report import (
 )
 from psa_connector.handlers.asking import asked_for, client_of
 from psa_connector.store import known, mappings
+from shared.kernel.periods import utc_day
 from shared.runtime.postgres import Database
 
 
@@ -80,5 +81,6 @@ async def _report(
             operations=(),
             other_cycles_allowed=connection.other_cycles_allowed,
         )
-        found += report_target(expected, await client.target_facts(place), contract_id)
+        facts = await client.target_facts(place)
+        found += report_target(expected, facts, contract_id, today=utc_day(now))
     return found
