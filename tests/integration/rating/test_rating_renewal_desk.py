@@ -77,19 +77,20 @@ async def test_what_is_scheduled_is_what_renews(rating: InProcess) -> None:
 
 
 async def test_the_calendar_says_the_same(rating: InProcess) -> None:
-    """Three whole days; fetched again, the same events under the same ids."""
+    """Two whole days and an instant; fetched again, the same events under the same ids."""
     await played(rating, elm())
     answer = await rating.http.get(f"/v1/renewals.ics?{JULY}")
     assert answer.headers["content-type"] == "text/calendar; charset=utf-8"
     text = answer.text.replace("\r\n ", "")
     days = [x for x in text.split("\r\n") if x.startswith("DTSTART")]
     assert sorted(days) == [
+        "DTSTART:20260707T100000Z",
         "DTSTART;VALUE=DATE:20260701",
-        "DTSTART;VALUE=DATE:20260707",
         "DTSTART;VALUE=DATE:20260712",
     ]
     assert "SUMMARY:Renewal: 30 × Business Premium – annual (ELM-1)" in text
-    assert "Next term: 37.42 AUD a seat\\, 1122.60 a charge cycle\\, 13471.20 a term" in text
+    assert "Next term: 37.42 AUD a seat\\, 1122.60 a charge cycle (cost 951.30 AUD)" in text
+    assert "\\, 13471.20 a term (cost 11415.60 AUD)" in text
     assert (await rating.http.get(f"/v1/renewals.ics?{JULY}")).text == answer.text
 
 

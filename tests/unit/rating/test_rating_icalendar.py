@@ -35,6 +35,24 @@ def test_an_event_is_a_whole_day() -> None:
     ]
 
 
+def test_an_instant_is_told_in_utc_and_reminded_of_a_day_before() -> None:
+    """A window that closes at midnight is no whole day on which seats may still go back."""
+    closing = Event("w@tieout", at("2026-07-08T00:00:00"), "Window closes", "until then", "Window")
+    lines = "".join(icalendar.entries([closing], at("2026-07-01T00:00:00"))).split("\r\n")
+    assert lines[3:-2] == [
+        "DTSTART:20260708T000000Z",
+        "SUMMARY:Window closes",
+        "DESCRIPTION:until then",
+        "CATEGORIES:Window",
+        "TRANSP:TRANSPARENT",
+        "BEGIN:VALARM",
+        "ACTION:DISPLAY",
+        "TRIGGER:-P1D",
+        "DESCRIPTION:Window closes",
+        "END:VALARM",
+    ]
+
+
 def test_a_calendar_begins_and_ends() -> None:
     """Version and product are required; nothing follows the end."""
     whole = "".join([*icalendar.head("Renewals, all"), *icalendar.tail()])

@@ -172,7 +172,8 @@ def test_a_missing_price_is_unknown_with_its_reason() -> None:
 
 
 def test_each_batch_of_seats_has_its_window() -> None:
-    """168 hours from purchase, renewal and every increase; a decrease opens none."""
+    """168 hours from purchase, renewal and every increase; a decrease opens none and takes from
+    the first."""
     known = line(
         change("r", (30, 19), "2026-07-12T01:30:00", version=2, kind=ChangeKind.RENEWED, **NEXT),
         change("a", (19, 24), "2026-07-15T09:00:00", version=3, **NEXT),
@@ -181,10 +182,30 @@ def test_each_batch_of_seats_has_its_window() -> None:
     )
     found = windows(known, JULY)
     assert [(one.seats, one.closes) for one in found] == [
-        (19, at("2026-07-19T01:30:00")),
+        (17, at("2026-07-19T01:30:00")),
         (5, at("2026-07-22T09:00:00")),
     ]
     assert found[0].closes - found[0].opened == timedelta(hours=168)
+
+
+@pytest.mark.parametrize(
+    ("given_back", "on", "left"),
+    [
+        (1, "2026-07-16T09:00:00", [4, 2]),  # the window that closes first gives first
+        (5, "2026-07-16T09:00:00", [2]),
+        (6, "2026-07-16T09:00:00", [1]),
+        (1, "2026-07-20T09:00:00", [5, 1]),  # the first one is closed by then
+    ],
+)
+def test_seats_that_went_are_in_no_window(given_back: int, on: str, left: list[int]) -> None:
+    """What the desk offers is what the provider would take back."""
+    known = line(
+        change("a", (30, 35), "2026-07-13T00:00:00", version=2, **TERM),
+        change("b", (35, 37), "2026-07-15T00:00:00", version=3, **TERM),
+        change("c", (37, 37 - given_back), on, version=4, **TERM),
+    )
+
+    assert left == [one.seats for one in windows(known, JULY)]
 
 
 def test_a_price_change_is_told_once_for_all_seats() -> None:

@@ -80,9 +80,9 @@ def events(desk: Desk) -> Iterator[Event]:
         name = _named(owner, batch.subscription_id)
         yield Event(
             _uid("window", desk, *name, batch.opened.isoformat()),
-            batch.closes.date(),
-            f"Last day to give back {batch.seats} × {batch.state.product_name} ({name[0]})",
-            f"Subscription {name[1]}, until {batch.closes:%H:%M} UTC",
+            batch.closes,
+            f"Window closes: {batch.seats} × {batch.state.product_name} ({name[0]})",
+            f"Subscription {name[1]}: may be given back until {batch.closes:%Y-%m-%d %H:%M} UTC",
             "Window",
         )
     for contract, change in desk.price_changes:
@@ -115,11 +115,14 @@ def _told(stake: Stake | Unknown, currency: str) -> str:
     if isinstance(stake, Unknown):
         return f"unknown: {stake.detail}"
     price = stake.price
-    per_term = "" if stake.per_term is None else f", {stake.per_term:f} a term"
-    return (
-        f"{price.price:f} {currency} a seat, {stake.per_cycle:f} a charge cycle{per_term}"
+    told = (
+        f"{price.price:f} {currency} a seat, {stake.per_cycle:f} a charge cycle"
         f" (cost {stake.cost_per_cycle:f} {price.cost_currency})"
     )
+    if stake.per_term is None or stake.cost_per_term is None:
+        return told
+    cost = f"cost {stake.cost_per_term:f} {price.cost_currency}"
+    return f"{told}, {stake.per_term:f} a term ({cost})"
 
 
 def _told_price(currency: str, one: PriceChange) -> str:

@@ -1,4 +1,4 @@
-"""Writes a calendar of whole days as RFC 5545 wants it: escaped, folded, with CRLF."""
+"""Writes a calendar as RFC 5545 wants it: escaped, folded, with CRLF."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ _ESCAPES = str.maketrans({"\\": "\\\\", ";": "\\;", ",": "\\,", "\n": "\\n", "\r
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One whole day. `uid` stays the same for the same cause, so that readers replace it."""
+    """A whole day, or an instant, of which readers are reminded a day before. `uid` stays the same
+    for the same cause, so that readers replace it."""
 
     uid: str
-    day: date
+    on: date | datetime
     summary: str
     description: str
     category: str
@@ -40,15 +41,35 @@ def entries(events: Iterable[Event], stamp: datetime) -> Iterator[str]:
         yield from _lines(
             ("BEGIN", "VEVENT"),
             ("UID", one.uid),
-            ("DTSTAMP", stamp.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")),
-            ("DTSTART;VALUE=DATE", one.day.strftime("%Y%m%d")),
-            ("DTEND;VALUE=DATE", (one.day + timedelta(days=1)).strftime("%Y%m%d")),
+            ("DTSTAMP", _instant(stamp)),
+            *_when(one.on),
             ("SUMMARY", text(one.summary)),
             ("DESCRIPTION", text(one.description)),
             ("CATEGORIES", text(one.category)),
             ("TRANSP", "TRANSPARENT"),
+            *(_reminder(one) if isinstance(one.on, datetime) else ()),
             ("END", "VEVENT"),
         )
+
+
+def _when(on: date | datetime) -> Iterator[tuple[str, str]]:
+    if isinstance(on, datetime):
+        yield "DTSTART", _instant(on)
+    else:
+        yield "DTSTART;VALUE=DATE", on.strftime("%Y%m%d")
+        yield "DTEND;VALUE=DATE", (on + timedelta(days=1)).strftime("%Y%m%d")
+
+
+def _reminder(one: Event) -> Iterator[tuple[str, str]]:
+    yield "BEGIN", "VALARM"
+    yield "ACTION", "DISPLAY"
+    yield "TRIGGER", "-P1D"
+    yield "DESCRIPTION", text(one.summary)
+    yield "END", "VALARM"
+
+
+def _instant(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
 def tail() -> Iterator[str]:

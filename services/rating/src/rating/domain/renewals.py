@@ -3,7 +3,7 @@ given back, and prices that change; each with the money that depends on it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -180,18 +180,29 @@ def _scheduled(state: State, wanted: NextTerm | None) -> State:
 
 
 def windows(line: Timeline, within: Period) -> list[Window]:
-    """The windows that close in the period: one for every batch of seats that came."""
-    found = []
+    """The windows that close in the period: one for every batch of seats that came, without those
+    that went already."""
+    found: list[Window] = []
     for step in line.steps:
-        seats = step.after.quantity if step.change.kind in OPENING_KINDS else step.delta
-        grows = step.change.kind in (*OPENING_KINDS, ChangeKind.QUANTITY_CHANGED)
-        if not grows or seats <= 0:
-            continue
-        opened = step.change.effective_at
-        window = Window(line.subscription_id, step.after, step.change.kind, seats, opened)
-        if window.closes.date() in within:
-            found.append(window)
-    return found
+        kind, at = step.change.kind, step.change.effective_at
+        seats = step.after.quantity if kind in OPENING_KINDS else step.delta
+        if kind in OPENING_KINDS:  # one window for all
+            found = [one for one in found if one.closes < at]
+        if seats > 0 and kind in (*OPENING_KINDS, ChangeKind.QUANTITY_CHANGED):
+            found.append(Window(line.subscription_id, step.after, kind, seats, at))
+        elif seats < 0:
+            found = list(_without(found, -seats, at))
+    return [one for one in found if one.closes.date() in within]
+
+
+def _without(known: Sequence[Window], seats: int, at: datetime) -> Iterator[Window]:
+    """As the provider's side of the engine has it: the window that closes first gives first."""
+    left = seats
+    for one in known:
+        taken = min(one.seats, left) if at <= one.closes else 0
+        left -= taken
+        if one.seats > taken:
+            yield replace(one, seats=one.seats - taken)
 
 
 def price_changes(terms: Terms, lines: Iterable[Timeline], within: Period) -> list[PriceChange]:
