@@ -188,6 +188,16 @@ def test_each_batch_of_seats_has_its_window() -> None:
     assert found[0].closes - found[0].opened == timedelta(hours=168)
 
 
+def test_a_renewal_that_is_off_has_no_next_price() -> None:
+    """Also where nobody chose what shall happen, as after a suspension."""
+    off = change("a", (30, 30), "2026-06-01T00:00:00", version=2, auto_renew=False, **TERM)
+
+    found = due(line(off))
+
+    assert isinstance(found.next, Unknown)
+    assert (found.next.reason, found.price_change) == ("renewal_is_off", None)
+
+
 @pytest.mark.parametrize(
     ("given_back", "on", "left"),
     [

@@ -68,13 +68,13 @@ def cancel(subscription: Subscription) -> None:
 
 @app.command()
 def suspend(subscription: Subscription) -> None:
-    """Suspend; the provider goes on billing."""
+    """Suspend; the provider goes on billing, turns renewal off and drops what is scheduled."""
     _place({"kind": "suspend", "subscription_id": subscription})
 
 
 @app.command()
 def resume(subscription: Subscription) -> None:
-    """End a suspension."""
+    """End a suspension; renewal stays off until `order ending SUBSCRIPTION renew`."""
     _place({"kind": "resume", "subscription_id": subscription})
 
 

@@ -61,6 +61,9 @@ ENDS = {
         "extended_service_term", "it goes on month by month, at the price of that"
     ),
 }
+RENEWAL_IS_OFF = Unknown(
+    "renewal_is_off", "it does not renew; unless somebody chooses, it goes on month by month"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,15 +153,17 @@ def renewal(
     after = _scheduled(state, schedule.next_term if schedule else None)
     action = schedule.at_term_end if schedule else None
     told = [s.change.auto_renew for s in line.steps if s.change.auto_renew is not None]
+    renews = told[-1] if told else None
+    ends = ENDS.get(action or "") or (RENEWAL_IS_OFF if renews is False else None)
     return Renewal(
         line.subscription_id,
         state,
         after,
         state.term_end,
-        told[-1] if told else None,
+        renews,
         action,
         _stake(now, state),
-        ENDS.get(action or "") or _stake(following, after),
+        ends or _stake(following, after),
         start_of(state.term_end) + WINDOW,
     )
 
