@@ -240,7 +240,9 @@ CREATE TABLE ingest.subscription_order (
     round integer DEFAULT 0 NOT NULL,
     correlation_id text NOT NULL,
     baseline jsonb,
+    checked_at timestamp with time zone,
     body jsonb,
+    unsure_since timestamp with time zone,
     accepted boolean DEFAULT false NOT NULL,
     restores boolean DEFAULT false NOT NULL,
     code text,
@@ -257,7 +259,7 @@ CREATE TABLE ingest.subscription_order (
     due_at timestamp with time zone NOT NULL,
     leased_until timestamp with time zone,
     lease text,
-    CONSTRAINT subscription_order_state_check CHECK ((state = ANY (ARRAY['planned'::text, 'checked'::text, 'sending'::text, 'unknown'::text, 'confirmed'::text, 'refused'::text, 'cancelled'::text])))
+    CONSTRAINT subscription_order_state_check CHECK ((state = ANY (ARRAY['planned'::text, 'checked'::text, 'sending'::text, 'unknown'::text, 'confirmed'::text, 'refused'::text, 'cancelled'::text, 'unclear'::text])))
 );
 
 CREATE TABLE ingest.subscription_order_history (

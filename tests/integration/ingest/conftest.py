@@ -23,9 +23,15 @@ from simulators.frame import World
 from simulators.partner_center import PartnerCenter
 from support.harness import opened
 from support.in_process import InProcess, in_process
-from support.partner_center import SEED, TENANT, Partner
+from support.partner_center import BIRCH, SEED, TENANT, Partner
 from support.servers import FreshDatabase
 
+E5 = {"product_id": "CFQ7TTC0LFLX", "sku_id": "0001"}
+PATH = {"from_product_id": "CFQ7TTC0LDPB", **E5, "title": "Microsoft 365 E5"}
+THREE_YEARS = "cccccccc-0000-4000-8000-000000000003"
+LONG = {"id": THREE_YEARS, "customer_id": BIRCH, "product_id": "CFQ7TTC0LDPB", "name": "BP",
+        "term": "P3Y", "billing_plan": "monthly", "term_start": "2025-04-20",
+        "quantity": 100}  # fmt: skip
 CALLBACK = "http://ingest/webhooks/partner-center"
 
 
@@ -157,3 +163,13 @@ async def scene(
 ) -> AsyncIterator[Scene]:
     async with staged(fresh_database, provider_keys, clock) as made:
         yield made
+
+
+@pytest.fixture
+async def open_shop(scene: Scene) -> Scene:
+    """Where orders of every kind can be carried out, mirrored."""
+    more = {"upgrade_paths": [PATH], "subscriptions": [LONG]}
+    await scene.partner.pull("POST", "/additions", more)
+    await scene.sync()
+    await scene.register()
+    return scene

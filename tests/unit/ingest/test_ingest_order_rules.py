@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.domain.order_rules import Done, Refused, Send, dropped_by, examine
+from ingest.domain.order_rules import Done, Refused, Send, dropped_by, examine, overruled
 from ingest.domain.order_wishes import Actual, OrderKind, Wish, is_so, read_actual
 from unit.ingest.history import CUSTOMER, resource
 
@@ -24,6 +24,7 @@ NEXT = {
         "termDuration": "P1Y",
     },
 }  # fmt: skip
+NEXT_TERM = "scheduledNextTermInstructions"
 THREE = {"termDuration": "P3Y"}
 
 
@@ -166,12 +167,37 @@ def test_the_window_is_the_providers_to_the_second(left: timedelta) -> None:
     assert isinstance(verdict, Send) == (left >= timedelta(0))
 
 
-def test_what_a_seat_change_dropped_is_found() -> None:
-    """Schedules and end-of-term choices, only of a seat change, only of what lives."""
-    before = actual(scheduledNextTermInstructions=NEXT, scheduledActions=ENDS)
-    lost = {"scheduledNextTermInstructions": NEXT, "scheduledActions": ENDS}
+@pytest.mark.parametrize(
+    ("kind", "wish", "names"),
+    [
+        (OrderKind.QUANTITY, Wish(quantity=45), ["scheduledActions", NEXT_TERM]),
+        (OrderKind.TERM, Wish(term="P3Y"), ["scheduledActions", NEXT_TERM]),
+        (OrderKind.BILLING_PLAN, Wish(billing_plan="annual"), ["scheduledActions", NEXT_TERM]),
+        (OrderKind.SUSPEND, Wish(), ["scheduledActions", NEXT_TERM]),
+        (OrderKind.SCHEDULE, Wish(clear=True), ["scheduledActions"]),
+        (OrderKind.RENEWAL_INSTRUCTION, Wish(ending="renew"), [NEXT_TERM]),
+        (OrderKind.RENEWAL_INSTRUCTION, Wish(ending="cancel_at_term_end"), []),
+        (OrderKind.CANCEL, Wish(), []),
+    ],
+)
+def test_what_a_change_dropped_is_found(kind: OrderKind, wish: Wish, names: list[str]) -> None:
+    """Schedules and end-of-term choices; what the order itself sets or ends is no loss."""
+    before = actual(scheduledNextTermInstructions=NEXT, scheduledActions=ENDS).resource
 
-    assert lost == dropped_by(OrderKind.QUANTITY, before, actual(quantity=45))
-    assert dropped_by(OrderKind.SUSPEND, before, actual(status="suspended")) == {}
-    assert dropped_by(OrderKind.QUANTITY, before, actual(status="deleted")) == {}
-    assert dropped_by(OrderKind.QUANTITY, actual(), actual(quantity=45)) == {}
+    assert names == sorted(dropped_by(kind, wish, before, actual().resource))
+    assert dropped_by(kind, wish, before, before) == {}
+
+
+def test_only_the_very_thing_an_order_changes_can_overrule_it() -> None:
+    """Another name is no matter; other seats are theirs, and the same order is offered again."""
+    before, wish = actual().resource, Wish(quantity=45)
+    renamed, taken = actual(friendlyName="Front desk"), actual(quantity=50)
+
+    assert overruled(OrderKind.QUANTITY, wish, before, renamed) is None
+    assert overruled(OrderKind.QUANTITY, wish, {}, taken) is None
+    refused = overruled(OrderKind.QUANTITY, wish, before, taken)
+    assert refused is not None
+    assert (
+        refused.code,
+        refused.offer,
+    ) == ("changed_meanwhile", {"kind": "quantity", "quantity": 45})

@@ -57,6 +57,7 @@ def assemble(
         chunk_lines=settings.ingest_chunk_lines,
         daily_sync=settings.ingest_daily_sync,
         busy_wait_s=settings.ingest_busy_wait_s,
+        order_look_s=settings.ingest_order_look_s,
     )
     opened = Opened(connect)
     contexts = []
@@ -65,7 +66,9 @@ def assemble(
         contexts.append(
             Context(
                 database=database,
-                account=Account(name, account.tenant_id, account.webhook_callback_url),
+                account=Account(
+                    name, account.tenant_id, account.webhook_callback_url, account.client_id
+                ),
                 partner_center=clients.partner_center(),
                 graph=clients.graph(),
                 choices=choices,

@@ -128,6 +128,7 @@ class IngestSettings(ServiceSettings):
     ingest_settle_wait_s: float = 1.5
     ingest_chunk_lines: int = 20_000  # usage lines a transaction
     ingest_busy_wait_s: float = 120.0  # before an order asks again where the provider is busy
+    ingest_order_look_s: float = 86_400.0  # for what came of an order, before a person has to
     ingest_daily_sync: bool = True  # repeat the sync each day, once one was asked for
     ingest_price_sheet_basis: Basis = Basis.CYCLE
 

@@ -56,6 +56,7 @@ _ACTIONS = {
     "planned": "wait, or take it back",
     "checked": "wait, or take it back",
     "sending": "wait",
+    "unclear": "look at it in Partner Center, then place another order if it is needed",
     "refused": "see offer, or place another order",
 }
 

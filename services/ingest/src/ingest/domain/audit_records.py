@@ -49,6 +49,7 @@ class AuditRecord:
     correlation_id: str = ""  # common to the records of one operation
     application_id: str = ""
     related: tuple[str, ...] = ()  # subscriptions between which an upgrade moved seats
+    order_id: str = ""  # of the order that it is about, or that the subscription came from
 
     @property
     def is_upgrade(self) -> bool:
@@ -94,6 +95,7 @@ def read_audit_record(document: Mapping[str, Any]) -> AuditRecord:
         correlation_id=fields.ident("originalCorrelationId"),
         application_id=fields.ident("applicationId"),
         related=_related(fields),
+        order_id=_customized(fields).get("orderid", ""),
     )
 
 

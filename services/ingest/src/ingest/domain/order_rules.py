@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ingest.domain.documents import Fields
+from ingest.domain.order_outcomes import thing
 from ingest.domain.order_wishes import ACTIONS, Actual, Ending, OrderKind, Wish, is_so
 
 Offer = Mapping[str, Any]
@@ -165,14 +167,38 @@ def _instructions(wish: Wish, actual: Actual) -> dict[str, Any]:
     }
 
 
-def dropped_by(kind: OrderKind, before: Actual, after: Actual) -> dict[str, Any]:
-    """What the change deleted along the way and has to be sent again: the provider drops schedules
-    and end-of-term choices with every immediate change."""
-    if kind is not OrderKind.QUANTITY or after.state.gone:
-        return {}
+def dropped_by(
+    kind: OrderKind, wish: Wish, before: Mapping[str, Any], after: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What the change deleted along the way: the provider drops schedules and end-of-term choices
+    with every immediate change, and with a suspension. What the order itself sets is no loss."""
     lost: dict[str, Any] = {}
-    if before.scheduled and not after.scheduled:
-        lost["scheduledNextTermInstructions"] = dict(before.scheduled)
-    if before.endings and not after.endings:
-        lost["scheduledActions"] = before.fields.sequence("scheduledActions")
+    for name in ("scheduledNextTermInstructions", "scheduledActions"):
+        held = Fields(before).value(name)
+        if held and not Fields(after).value(name) and name not in _meant(kind, wish):
+            lost[name] = held
     return lost
+
+
+def _meant(kind: OrderKind, wish: Wish) -> tuple[str, ...]:
+    match kind:
+        case OrderKind.SCHEDULE:
+            return ("scheduledNextTermInstructions",)
+        case OrderKind.RENEWAL_INSTRUCTION:
+            renews = wish.ending == Ending.RENEW
+            return ("scheduledActions", *(() if renews else ("scheduledNextTermInstructions",)))
+        case OrderKind.CANCEL:
+            return ("scheduledActions", "scheduledNextTermInstructions")
+    return ()
+
+
+def overruled(
+    kind: OrderKind, wish: Wish, before: Mapping[str, Any], now: Actual
+) -> Refused | None:
+    """The very thing that is to be changed was changed by somebody since it was checked: theirs is
+    never overwritten; whoever ordered this decides again."""
+    if not before or thing(kind, before) == thing(kind, now.resource):
+        return None
+    was, held = (", ".join(map(str, thing(kind, r))) for r in (before, now.resource))
+    detail = f"it was {was or 'empty'} when this was checked; somebody made it {held or 'empty'}"
+    return Refused("changed_meanwhile", detail, {"kind": kind.value, **wish.to_json()})

@@ -33,6 +33,7 @@ class OrderState(StrEnum):
     CONFIRMED = "confirmed"
     REFUSED = "refused"
     CANCELLED = "cancelled"
+    UNCLEAR = "unclear"  # sent, and the provider never showed what came of it: a person decides
 
 
 class Ending(StrEnum):

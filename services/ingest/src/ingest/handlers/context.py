@@ -27,6 +27,7 @@ class Choices:
     chunk_lines: int = 20_000
     daily_sync: bool = True
     busy_wait_s: float = 120.0  # a subscription the provider is busy with
+    order_look_s: float = 86_400.0  # for what came of a call, before a person has to
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Account:
     id: str
     tenant_id: str
     callback_url: str | None = None  # where its notifications arrive
+    application_id: str = ""  # by which the provider's record knows our calls
 
 
 @dataclass(frozen=True, slots=True)

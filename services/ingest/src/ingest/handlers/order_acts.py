@@ -13,7 +13,8 @@ from typing import Any, Protocol
 from ingest.clients.errors import error_of
 from ingest.clients.partner_center import CallIds, Document, customer_path, subscription_path
 from ingest.domain.documents import Fields
-from ingest.domain.order_rules import Done, Refused, Send, dropped_by, examine
+from ingest.domain.order_outcomes import endings, scheduled, unmoved
+from ingest.domain.order_rules import Done, Refused, Send, dropped_by, examine, overruled
 from ingest.domain.order_wishes import Actual, OrderKind, is_so, read_actual
 from ingest.handlers.context import Context
 from ingest.store.subscription_orders import Order
@@ -43,10 +44,16 @@ class Seen:
     subscription_ids: tuple[str, ...] = ()
 
 
+class MovedOn(Exception):
+    """Not sent: without an ETag the provider would not notice that the resource has changed."""
+
+
 class Act(Protocol):
     async def prepare(self, context: Context, order: Order) -> Prepared | Refused | Done: ...
 
     async def send(self, context: Context, order: Order) -> Response: ...
+
+    def answer(self, response: Response) -> Mapping[str, Any]: ...
 
     async def look(self, context: Context, order: Order) -> Seen: ...
 
@@ -67,30 +74,47 @@ class Patch:
         actual = await _read(context, order)
         verdict = examine(order.kind, order.wish, actual, context.database.clock.now())
         if isinstance(verdict, Send):
+            verdict = overruled(order.kind, order.wish, order.baseline, actual) or verdict
+        if isinstance(verdict, Send):
             return Prepared(dict(actual.resource), dict(verdict.body))
         return verdict
 
     async def send(self, context: Context, order: Order) -> Response:
         etag = read_actual(order.baseline, customer_id=order.customer_id).etag
+        if not etag:
+            actual = await _read(context, order)
+            if not unmoved(order.baseline, actual.resource):
+                raise MovedOn("the subscription changed since it was read")
         return await context.partner_center.write(
             "PATCH", _path(order), dict(order.body), ids=_ids(order), etag=etag
         )
 
+    def answer(self, response: Response) -> Mapping[str, Any]:
+        return {}
+
     async def look(self, context: Context, order: Order) -> Seen:
         actual = await _read(context, order)
-        before = read_actual(order.baseline, customer_id=order.customer_id)
-        lost = {} if order.restores else dropped_by(order.kind, before, actual)
+        lost: dict[str, Any] = {}
+        result: dict[str, Any] = {}
         ids = (order.subscription_id or "",)
+        if not order.restores:
+            lost = dropped_by(order.kind, order.wish, order.baseline, actual.resource)
+        if lost and actual.state.status != "active":  # what is suspended takes no schedule
+            result, lost = {"dropped": lost}, {}
         if _restored(order, actual) if order.restores else is_so(order.kind, order.wish, actual):
-            result = {"seats": actual.state.seats, "status": actual.state.status}
+            result |= {"seats": actual.state.seats, "status": actual.state.status}
             return Seen(Finding.SO, result, actual.resource, lost, ids)
-        same = actual.etag == before.etag and bool(actual.etag)
-        return Seen(Finding.UNTOUCHED if same else Finding.MOVED, subscription_ids=ids)
+        same = unmoved(order.baseline, actual.resource)
+        finding = Finding.UNTOUCHED if same else Finding.MOVED
+        return Seen(finding, result, actual.resource, lost, ids)
 
 
 def _restored(order: Order, actual: Actual) -> bool:
-    names = ("scheduledNextTermInstructions", "scheduledActions")
-    return all(actual.fields.has(n) for n in names if Fields(order.body).has(n))
+    """What was sent again is there, and not what somebody else has said since."""
+    return (scheduled(order.body), endings(order.body)) == (
+        scheduled(actual.resource),
+        endings(actual.resource),
+    )
 
 
 class Upgrade:
@@ -134,6 +158,9 @@ class Upgrade:
         return await context.partner_center.write(
             "POST", _moves(_path(order)), dict(order.body), ids=_ids(order)
         )
+
+    def answer(self, response: Response) -> Mapping[str, Any]:
+        return {}
 
     async def look(self, context: Context, order: Order) -> Seen:
         """A transition that was not there before, with our target and our count, is ours."""
@@ -197,22 +224,29 @@ class Purchase:
         path = f"{customer_path(order.customer_id)}/carts/{order.baseline['cart_id']}/checkout"
         return await context.partner_center.write("POST", path, {}, ids=_ids(order))
 
+    def answer(self, response: Response) -> Mapping[str, Any]:
+        """The order that the checkout made: nobody else's can be taken for it."""
+        orders = Fields(response.json()).sequence("orders")
+        return {"provider_order_id": Fields(orders[0]).text("id")} if orders else {}
+
     async def look(self, context: Context, order: Order) -> Seen:
+        """Ours is the order that the answer or the record named; others buy the same things."""
         base = customer_path(order.customer_id)
-        cart = await context.partner_center.document(f"{base}/carts/{order.baseline['cart_id']}")
-        if Fields(cart).text("status").casefold() != "ordered":
-            return Seen(Finding.UNTOUCHED)
-        line = order.body["lineItems"][0]
-        for found in await context.partner_center.collection(f"{base}/orders"):
-            fields = Fields(found)
+        fresh = [
+            Fields(o)
+            for o in await context.partner_center.collection(f"{base}/orders")
+            if Fields(o).text("id") not in order.baseline["known"]
+        ]
+        ours = order.result.get("provider_order_id")
+        for fields in fresh:
             lines = [Fields(item) for item in fields.sequence("lineItems")]
-            told = [(x.text("offerId"), x.integer("quantity")) for x in lines]
-            wanted = [(line["catalogItemId"], line["quantity"])]
-            if fields.text("id") not in order.baseline["known"] and told == wanted:
-                ids = tuple(x.ident("subscriptionId") for x in lines if x.has("subscriptionId"))
-                result = {"provider_order_id": fields.text("id"), "subscription_ids": list(ids)}
+            if fields.text("id") == ours and lines and all(x.has("subscriptionId") for x in lines):
+                ids = tuple(x.ident("subscriptionId") for x in lines)
+                result = {"provider_order_id": ours, "subscription_ids": list(ids)}
                 return Seen(Finding.SO, result, subscription_ids=ids)
-        return Seen(Finding.MOVED)
+        cart = await context.partner_center.document(f"{base}/carts/{order.baseline['cart_id']}")
+        bought = ours or Fields(cart).text("status").casefold() == "ordered"
+        return Seen(Finding.MOVED if bought else Finding.UNTOUCHED)
 
 
 async def _read(context: Context, order: Order) -> Actual:

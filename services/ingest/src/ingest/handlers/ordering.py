@@ -7,31 +7,34 @@ answer came.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from pydantic import JsonValue
 
 from ingest.clients.errors import ProviderBusy, ProviderError, ProviderRefused, words_of
-from ingest.domain.audit_records import SUCCEEDED
-from ingest.domain.order_errors import Then, offer_for, reaction_to
+from ingest.domain.audit_records import AuditRecord
+from ingest.domain.order_errors import Reaction, Then, offer_for, reaction_to
+from ingest.domain.order_outcomes import Outcome, made_by, outcome_of
 from ingest.domain.order_rules import Done, Refused
 from ingest.domain.order_wishes import OrderKind, OrderState
 from ingest.handlers import CHECKS, ORDERS
 from ingest.handlers.context import Context, retry_after
 from ingest.handlers.heartbeat import LeaseLost, kept
-from ingest.handlers.order_acts import Finding, Seen, act_for
+from ingest.handlers.order_acts import Finding, MovedOn, Seen, act_for
 from ingest.handlers.records import read_records
 from ingest.store import checks, subscription_orders
 from ingest.store.checks import Wanted
-from ingest.store.subscription_orders import End, Move, Order
+from ingest.store.subscription_orders import End, Move, Order, call_of
 from shared.kernel.errors import Invalid
 from shared.kernel.periods import utc_day
 from shared.runtime.http import OutcomeUnknown, Response, Unreachable
 
 LONGEST_WAIT_S = 24 * 3600.0
-RECORDED_WITHIN_S = 3600.0  # how far the activity log lags is documented nowhere
+SHOWN_WITHIN_S = 3600.0  # an accepted change; how far reads lag is documented nowhere
 ORDER = "order"
 MADE_ONCE = frozenset({OrderKind.PURCHASE, OrderKind.UPGRADE})  # each call makes another one
+_SO, _UNTOUCHED = Finding.SO, Finding.UNTOUCHED
 
 
 async def advance_order(context: Context, order: Order) -> None:
@@ -59,7 +62,7 @@ async def _check(context: Context, order: Order) -> None:
     found = await act_for(order).prepare(context, order)
     if isinstance(found, Refused):
         end = End(OrderState.REFUSED, found.detail, code=found.code, offer=found.offer)
-        await _finish(context, order, end)
+        await _finish(context, order, end, alert=found.code == "changed_meanwhile")
     elif isinstance(found, Done):
         await _finish(context, order, End(OrderState.CONFIRMED, "it was so already"))
     else:
@@ -76,7 +79,10 @@ async def _send(context: Context, order: Order) -> None:
     try:
         response = await act_for(order).send(context, order)
     except Unreachable as error:
-        await _later(context, order, End(OrderState.CHECKED, f"not sent: {error}"), answered=0)
+        end = End(OrderState.CHECKED, f"not sent: {error}", sure=not order.unsure)
+        await _later(context, order, end, answered=0)
+    except MovedOn as moved:
+        await _react(context, order, Reaction(Then.READ_AGAIN), End(order.state, str(moved)))
     except OutcomeUnknown as error:
         await _later(context, order, End(OrderState.UNKNOWN, f"no answer: {error}"), answered=0)
     else:
@@ -87,31 +93,48 @@ async def _answered(context: Context, order: Order, response: Response) -> None:
     refused_in_full = response.status == 207
     if response.ok and not refused_in_full:
         words = f"answered {response.status}; it has to show in a read"
-        move = Move(OrderState.UNKNOWN, words, accepted=True, restores=order.restores)
+        result = {**order.result, **act_for(order).answer(response)}
+        move = Move(
+            OrderState.UNKNOWN, words, accepted=True, restores=order.restores, result=result
+        )
         await _move(context, order, move)
         return
     code, words = _words(response)
     reaction = reaction_to(400 if refused_in_full else response.status, code)
     told = f"HTTP {response.status} {code} {words}".strip()
+    end = End(order.state, told, reaction.code or None, None, code, words)
+    await _react(context, order, reaction, end, asked_s=response.retry_after_s)
+
+
+async def _react(
+    context: Context, order: Order, reaction: Reaction, told: End, *, asked_s: float | None = None
+) -> None:
+    """Follow a no. While an earlier call is open, a no to its repetition decides nothing."""
+    doubt, plain = order.unsure, End(OrderState.UNKNOWN, told.detail)
     match reaction.then:
+        case Then.ASK_BACK | Then.FIND:
+            await _later(context, order, plain, answered=0)
         case Then.PAUSE:
-            end = End(OrderState.CHECKED, told, "throttled", None, code, words)
-            await _later(context, order, end, answered=1, asked_s=response.retry_after_s)
-        case Then.READ_AGAIN if not order.restores:
-            end = End(OrderState.PLANNED, told)
-            await _later(context, order, end, answered=1, asked_s=0.0)
+            state = OrderState.UNKNOWN if doubt else OrderState.CHECKED
+            end = replace(told, state=state, code="throttled", sure=not doubt)
+            await _later(context, order, end, answered=int(not doubt), asked_s=asked_s)
         case Then.WAIT if order.waited_s < LONGEST_WAIT_S:
             state = OrderState.CHECKED if order.restores else OrderState.PLANNED
-            end = End(state, told, reaction.code, None, code, words)
+            end = replace(told, state=OrderState.UNKNOWN if doubt else state, sure=not doubt)
             wait = context.choices.busy_wait_s
             await _later(context, order, end, answered=1, asked_s=wait)
-        case Then.ASK_BACK | Then.FIND:
-            await _later(context, order, End(OrderState.UNKNOWN, told), answered=0)
+        case Then.READ_AGAIN if doubt:
+            await _later(context, order, plain, answered=1)
+        case Then.READ_AGAIN if not order.restores:
+            end = End(OrderState.PLANNED, told.detail, sure=True)
+            await _later(context, order, end, answered=1, asked_s=0.0)
+        case _ if doubt and (await act_for(order).look(context, order)).finding is not _UNTOUCHED:
+            await _later(context, order, plain, answered=1, asked_s=0.0)
         case _:
-            await _refused(context, order, End(
-                OrderState.REFUSED, told, reaction.code, offer_for(reaction.code, order.wish),
-                code, words,
-            ), alert=reaction.alert)  # fmt: skip
+            end = replace(
+                told, state=OrderState.REFUSED, offer=offer_for(reaction.code, order.wish)
+            )
+            await _refused(context, order, end, alert=reaction.alert)
 
 
 async def _refused(context: Context, order: Order, end: End, *, alert: bool) -> None:
@@ -126,53 +149,82 @@ async def _look(context: Context, order: Order) -> None:
     seen = await act_for(order).look(context, order)
     if seen.finding is Finding.SO:
         await _confirm(context, order, seen)
-    elif seen.finding is Finding.UNTOUCHED and not order.accepted:
-        words = "nothing happened: the same request again"
-        await _later(context, order, End(OrderState.CHECKED, words), answered=0)
-    elif seen.finding is Finding.UNTOUCHED:
-        await _later(context, order, End(OrderState.UNKNOWN, "does not show yet"), answered=0)
-    elif order.restores:
+    elif seen.finding is Finding.MOVED and order.restores:
         await _restore_met_news(context, order)
-    elif order.kind in MADE_ONCE:
-        await _made_and_not_listed(context, order)
+    elif seen.finding is Finding.MOVED and order.kind in MADE_ONCE:
+        await _find_made(context, order)
+    elif seen.finding is Finding.MOVED:
+        await _decide(context, order, seen)
+    elif order.accepted:
+        await _wait(context, order, End(OrderState.UNKNOWN, "does not show yet"))
     else:
-        await _met_news(context, order, seen)
+        words = "nothing happened: the same request again"
+        await _wait(context, order, End(OrderState.CHECKED, words))
 
 
 async def _restore_met_news(context: Context, order: Order) -> None:
     """The record knows our first call and so says nothing of this one."""
-    if order.accepted and order.waited_s < RECORDED_WITHIN_S:
+    if order.accepted and (order.unsure_s or 0.0) < SHOWN_WITHIN_S:
         await _later(context, order, End(OrderState.UNKNOWN, "does not show yet"), answered=0)
         return
     words = "somebody changed the subscription before what was dropped was back"
     await _refused(context, order, End(OrderState.REFUSED, words), alert=True)
 
 
-async def _made_and_not_listed(context: Context, order: Order) -> None:
-    """Never made a second time, however long the lists and the record take."""
-    is_made = order.accepted or await _on_record(context, order)
-    if is_made and order.waited_s >= LONGEST_WAIT_S:
-        words = "made, and not listed for a day: look there for what came of it"
-        await _finish(context, order, End(OrderState.CONFIRMED, words, "not_listed"), alert=True)
-        return
-    words = "made; not listed yet" if is_made else "it moved; nothing of ours is on record yet"
-    await _later(context, order, End(OrderState.UNKNOWN, words), answered=0)
-
-
-async def _met_news(context: Context, order: Order, seen: Seen) -> None:
-    """Ours and then somebody else's, or somebody else's alone; what they did stays as it is."""
-    is_over = order.waited_s >= RECORDED_WITHIN_S
-    if await _on_record(context, order) or (order.accepted and is_over):
-        end = End(OrderState.CONFIRMED, "done, and changed by somebody since", "overtaken")
+async def _decide(context: Context, order: Order, seen: Seen) -> None:
+    """It is neither as it was nor as ordered: what does the activity log say?"""
+    call = call_of(order, context.account.application_id, context.database.clock.now())
+    outcome = outcome_of(call, seen.after or {}, await _records(context, order))
+    if outcome is Outcome.OVERTAKEN:
+        gone = {"not_restored": "changed by somebody since"} if seen.restore else {}
+        result = {**order.result, **seen.result, **gone}
+        words = "done, and changed by somebody since"
+        end = End(OrderState.CONFIRMED, words, "overtaken", result=result)
         await _finish(context, order, end, subscription_ids=seen.subscription_ids)
-    elif not is_over:
-        words = "it moved, and nothing of ours is on record yet"
-        await _later(context, order, End(OrderState.UNKNOWN, words), answered=0)
+    elif outcome is Outcome.UNDONE and not order.accepted:
+        words = "not done, others changed it meanwhile: checked anew"
+        end = End(OrderState.PLANNED, words, sure=True)
+        await _later(context, order, end, answered=1, asked_s=0.0)
     else:
-        words = "somebody changed the subscription and our request is not on record; order again"
-        offer = {"kind": order.kind.value, **order.wish.to_json()}
-        end = End(OrderState.REFUSED, words, "changed_meanwhile", offer)
-        await _finish(context, order, end, alert=True, subscription_ids=seen.subscription_ids)
+        words = "it moved, and the activity log does not tell yet by whom: looked for again"
+        await _wait(context, order, End(OrderState.UNKNOWN, words))
+
+
+async def _find_made(context: Context, order: Order) -> None:
+    """Something moved: the log may lag, and a second one would be a second purchase."""
+    call = call_of(order, context.account.application_id, context.database.clock.now())
+    made = next((r for r in await _records(context, order) if made_by(r, call)), None)
+    if made is not None and order.kind is OrderKind.PURCHASE and made.order_id:
+        if order.result.get("provider_order_id") != made.order_id:
+            result = {**order.result, "provider_order_id": made.order_id}
+            words = f"the activity log has it as order {made.order_id}"
+            await _move(context, order, Move(
+                OrderState.UNKNOWN, words, accepted=True, result=result,
+            ))  # fmt: skip
+            return
+    elif made is not None and len(made.related) == 2:
+        result = {"to_subscription_id": made.related[1], "quantity": order.body["quantity"]}
+        await _confirm(context, order, Seen(_SO, result, subscription_ids=made.related))
+        return
+    is_made = made is not None or order.accepted
+    words = "made; not listed yet" if is_made else "it moved; nothing of ours is on record yet"
+    await _wait(context, order, End(OrderState.UNKNOWN, words), is_made=is_made)
+
+
+async def _wait(context: Context, order: Order, end: End, *, is_made: bool = False) -> None:
+    """Come back later; after a day of looking in vain a person has to."""
+    if (order.unsure_s or 0.0) < context.choices.order_look_s:
+        await _later(context, order, end, answered=0)
+        return
+    words = f"looked for in vain; in the end: {end.detail}"
+    if order.restores:
+        await _refused(context, order, End(OrderState.REFUSED, words), alert=True)
+        return
+    last = End(OrderState.UNCLEAR, words, "outcome_unknown", result=order.result)
+    if is_made:
+        last = End(OrderState.CONFIRMED, words, "not_listed", result=order.result)
+    ids = (order.subscription_id,) if order.subscription_id else ()
+    await _finish(context, order, last, alert=True, subscription_ids=ids)
 
 
 async def _confirm(context: Context, order: Order, seen: Seen) -> None:
@@ -193,16 +245,12 @@ async def _confirm(context: Context, order: Order, seen: Seen) -> None:
     await _finish(context, order, end, subscription_ids=seen.subscription_ids)
 
 
-async def _on_record(context: Context, order: Order) -> bool:
-    """Whether the provider's activity log has our call as done."""
+async def _records(context: Context, order: Order) -> list[AuditRecord]:
+    """The customer's activity since the day before the order."""
     start = utc_day(order.requested_at) - timedelta(days=1)
     today = utc_day(context.database.clock.now())
     pages = context.partner_center.audit_records(start, today, customer_id=order.customer_id)
-    async for page in pages:
-        for record in read_records(page):
-            if record.correlation_id == order.correlation_id and record.status == SUCCEEDED:
-                return True
-    return False
+    return [record async for page in pages for record in read_records(page)]
 
 
 async def _no_answer(context: Context, order: Order, error: Exception) -> None:

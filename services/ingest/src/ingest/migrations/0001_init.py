@@ -161,11 +161,14 @@ CREATE TABLE subscription_order (
     kind             text NOT NULL,
     wish             jsonb NOT NULL,
     state            text NOT NULL CHECK (state IN ('planned', 'checked', 'sending', 'unknown',
-                                                    'confirmed', 'refused', 'cancelled')),
+                                                    'confirmed', 'refused', 'cancelled',
+                                                    'unclear')),
     round            integer NOT NULL DEFAULT 0,      -- answers received; part of the request id
     correlation_id   text NOT NULL UNIQUE,
     baseline         jsonb,                    -- what was read before sending
+    checked_at       timestamptz,              -- when that was
     body             jsonb,                    -- what is sent
+    unsure_since     timestamptz,              -- sent, and not known since what came of it
     accepted         boolean NOT NULL DEFAULT false,  -- a success came; it only has to show
     restores         boolean NOT NULL DEFAULT false,  -- done; sends again what the change dropped
     code             text,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ingest.domain.order_outcomes import Call
 from ingest.domain.order_wishes import OrderKind, OrderState, Wish
 from shared.kernel.ids import derived_id
 from shared.runtime.postgres import Reader, Record, Transaction
@@ -34,8 +35,9 @@ WHERE id = (
             AND p.state IN ('planned', 'checked', 'sending', 'unknown'))
     ORDER BY o.due_at, o.number LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING id, customer_id, subscription_id, kind, wish, state, round, correlation_id, baseline,
-          body, accepted, restores, result, requested_at, attempts, lease,
-          coalesce(extract(epoch FROM now() - waiting_since), 0)::float8 AS waited_s
+          body, accepted, restores, result, requested_at, checked_at, attempts, lease,
+          coalesce(extract(epoch FROM now() - waiting_since), 0)::float8 AS waited_s,
+          extract(epoch FROM now() - unsure_since)::float8 AS unsure_s
 """
 # Never waits for the work's own transaction.
 BEAT_ORDER = """
@@ -50,14 +52,18 @@ MOVE_ORDER = """
 UPDATE subscription_order
 SET state = $3, round = round + $4, baseline = coalesce($5, baseline), body = coalesce($6, body),
     accepted = $7, restores = $8, result = coalesce($9, result),
-    lease = CASE WHEN $10 THEN lease END, leased_until = CASE WHEN $10 THEN leased_until END
+    lease = CASE WHEN $10 THEN lease END, leased_until = CASE WHEN $10 THEN leased_until END,
+    checked_at = CASE WHEN $5::jsonb IS NULL THEN checked_at ELSE $11 END,
+    unsure_since = CASE WHEN $3 IN ('sending', 'unknown') THEN coalesce(unsure_since, now()) END
 WHERE id = $1 AND lease = $2 RETURNING true
 """
 RELEASE_ORDER = """
 UPDATE subscription_order
 SET state = $3, detail = $4, round = round + $5, attempts = attempts + 1,
     due_at = now() + $6 * interval '1 second', code = $7, provider_code = $8, provider_words = $9,
-    waiting_since = coalesce(waiting_since, now()), lease = NULL, leased_until = NULL
+    waiting_since = coalesce(waiting_since, now()), lease = NULL, leased_until = NULL,
+    unsure_since = CASE WHEN $10 THEN NULL WHEN $3 = 'unknown' THEN coalesce(unsure_since, now())
+                        ELSE unsure_since END
 WHERE id = $1 AND lease = $2 RETURNING true
 """
 FINISH_ORDER = """
@@ -109,9 +115,16 @@ class Order:
     restores: bool
     result: Mapping[str, Any]
     requested_at: datetime
+    checked_at: datetime | None
     attempts: int
     lease: str
     waited_s: float
+    unsure_s: float | None  # None: nothing is under way
+
+    @property
+    def unsure(self) -> bool:
+        """A call went out, and nobody knows yet what came of it."""
+        return self.unsure_s is not None
 
     @property
     def request_id(self) -> str:
@@ -146,6 +159,24 @@ class End:
     provider_words: str | None = None
     result: Mapping[str, Any] | None = None
     subscription_id: str | None = None
+    sure: bool = False  # of one that goes on: nothing that was sent is open any more
+
+
+def call_of(order: Order, application_id: str, now: datetime) -> Call:
+    """What of an order helps to know it again on the provider's record."""
+    restored = order.restores  # the first call went out against a resource that is not kept
+    return Call(
+        correlation_id=order.correlation_id,
+        application_id=application_id,
+        customer_id=order.customer_id,
+        subscription_id=order.subscription_id or "",
+        kind=order.kind,
+        wish=order.wish,
+        before={} if restored else order.baseline,
+        read_at=order.checked_at or order.requested_at,
+        since=order.requested_at,
+        until=now,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +218,7 @@ async def move_order(tx: Transaction, order: Order, move: Move) -> bool:
     """False: the order went to another worker."""
     moved = await tx.fetchval(
         MOVE_ORDER, order.id, order.lease, move.state.value, move.answered, move.baseline,
-        move.body, move.accepted, move.restores, move.result, move.keeps,
+        move.body, move.accepted, move.restores, move.result, move.keeps, tx.now,
     )  # fmt: skip
     if moved is True:
         await tx.execute(TELL, order.id, move.state.value, move.detail, tx.now)
@@ -200,7 +231,7 @@ async def release_order(
     """Come back later, in this state."""
     held = await tx.fetchval(
         RELEASE_ORDER, order.id, order.lease, end.state.value, end.detail, answered, after_s,
-        end.code, end.provider_code, end.provider_words,
+        end.code, end.provider_code, end.provider_words, end.sure,
     )  # fmt: skip
     if held is True:
         await tx.execute(TELL, order.id, end.state.value, end.detail, tx.now)

@@ -57,7 +57,8 @@ class AuditTrail:
             data.append(("ErrorCode", str(activity.refusal.code)))
             data.append(("ErrorDescription", activity.refusal.description))
         at = self._free_instant(activity.resource_id, at)
-        correlation = actor.correlation_id or self._books.next_id("correlation")
+        echoed = self._books.switches.audit_correlation == "ours"
+        correlation = (echoed and actor.correlation_id) or self._books.next_id("correlation")
         record = AuditRecord(
             id=_new_id(tenant, activity, at),
             resource_id=activity.resource_id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
@@ -41,6 +41,14 @@ class Switches(BaseModel):
     shown_audit_records: int | None = Field(default=None, ge=0)
     shown_orders: int | None = Field(default=None, ge=0)
     shown_transitions: int | None = Field(default=None, ge=0)
+    lag_subscriptions: int = Field(default=0, ge=0)  # reads that show the state before a change
+    lag_carts: int = Field(default=0, ge=0)  # reads of a cart that do not show its checkout yet
+    lag_orders: int = Field(default=0, ge=0)  # listings that lack a new order
+    lag_transitions: int = Field(default=0, ge=0)  # listings that lack a new upgrade
+    lag_audit: int = Field(default=0, ge=0)  # listings that lack a new activity record
+    unprovisioned_orders: int = Field(default=0, ge=0)  # listings of one without subscription ids
+    audit_correlation: Literal["ours", "own"] = "ours"  # own: not the id that the caller sent
+    etags: bool = True  # False: subscriptions show none, as new commerce may
     renewal_delay_minutes: int = Field(default=0, ge=0, le=1440)
     silent_renewals: bool = False  # renewals without webhook and audit record
     purchase_webhooks: bool = False  # `subscription-updated` for a new subscription

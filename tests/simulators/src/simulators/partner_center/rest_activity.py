@@ -48,6 +48,8 @@ class ActivityApi:
         found = self._shop.audit.find(
             grant.tenant_id, AuditQuery.parse(call.parameters), self._shop.now
         )
+        lag = self._shop.books.switches.lag_audit
+        found = self._shop.lags.visible("audit", found, lambda r: r.id, lag)
         page, token = seek.page(found, lambda r: r.id)
         items = [audit_resource(r) for r in page]
         return Answer.of(200, seek_collection("/auditrecords", call, items, len(found), token))

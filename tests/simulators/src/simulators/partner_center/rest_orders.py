@@ -59,6 +59,9 @@ class OrdersApi:
                 raise Refusal(800065, cart.id)
             cart.lines = _cart_lines(call_of(request).json())
             cart.modified_at = self._shop.now
+        lag = self._shop.books.switches.lag_carts
+        if cart.status == "Ordered" and not self._shop.lags.seen("cart", cart.id, lag):
+            cart = cart.model_copy(update={"status": "Active"})
         return Answer.of(200, resources.cart(cart))
 
     async def _checkout(self, request: Request) -> Answer:
@@ -88,7 +91,17 @@ class OrdersApi:
         customer = self._customer(request)
         found = [o for o in self._shop.books.orders if o.customer_id == customer.id]
         found = found[: self._shop.books.switches.shown_orders]
-        return Answer.of(200, collection([resources.order(o) for o in found]))
+        switches, lags = self._shop.books.switches, self._shop.lags
+        found = lags.visible("order", found, lambda o: o.id, switches.lag_orders)
+        return Answer.of(200, collection([self._listed(o) for o in found]))
+
+    def _listed(self, order: Order) -> Document:
+        """`subscriptionId` appears once a line is provisioned."""
+        shown, wait = resources.order(order), self._shop.books.switches.unprovisioned_orders
+        if not self._shop.lags.seen("provisioning", order.id, wait):
+            for line in shown["lineItems"]:
+                line["subscriptionId"] = None
+        return shown
 
     async def _order(self, request: Request) -> Answer:
         return Answer.of(200, resources.order(self._found_order(request)))

@@ -73,6 +73,8 @@ class TransitionsApi:
         source = self._record(request)
         found = [t for t in self._shop.books.transitions if t.from_subscription_id == source.id]
         found = found[: self._shop.books.switches.shown_transitions]
+        lag = self._shop.books.switches.lag_transitions
+        found = self._shop.lags.visible("transition", found, lambda t: t.operation_id, lag)
         return Answer.of(200, collection([_transition(t) for t in found]))
 
     async def _upgrade(self, request: Request) -> Answer:

@@ -11,6 +11,7 @@ from simulators.partner_center.certificates import NotificationCertificate
 from simulators.partner_center.commerce import Commerce
 from simulators.partner_center.edge import Edge
 from simulators.partner_center.exports import Exports
+from simulators.partner_center.lags import Lags
 from simulators.partner_center.login import Login
 from simulators.partner_center.notifications import Notifications
 from simulators.partner_center.records import Invoice
@@ -33,6 +34,7 @@ class Shop:
     def open(self, books: Books) -> None:
         """Replace all state."""
         self.books = books
+        self.lags = Lags()
         self.login.books = books
         self.notifications.books = books
         self.exports.books = books
