@@ -35,6 +35,11 @@ def test_no_difference_is_one_sentence() -> None:
     assert told() == "1,200 charges of 1 contract recomputed: no difference\n"
 
 
+def test_a_period_without_charges_is_no_clean_result() -> None:
+    """Nothing was compared, and that is what it says."""
+    assert told(charges=0) == "Nothing was compared: no charge of 1 contract is in this period.\n"
+
+
 def test_every_changed_cent_is_a_row() -> None:
     """The contract, both amounts, the cent, the reason, and the sum per currency."""
     text = told(differences=[CHANGED])

@@ -21,7 +21,7 @@ from stack import (
     replay,
     simulate,
 )
-from stack.errors import UNAVAILABLE, StackError
+from stack.errors import StackError
 from stack.prices import commands as prices
 from stack.psa import commands as psa
 
@@ -29,14 +29,14 @@ _errors = output.console(stderr=True)
 
 
 class _Sentences(TyperGroup):
-    """Says what a `StackError` says and nothing else, and ends with exit code 69."""
+    """Says what a `StackError` says and nothing else, and ends with its exit code."""
 
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]  # typer's Context
         try:
             return super().invoke(ctx)
         except StackError as error:
             _errors.print(str(error), style="red", markup=False, soft_wrap=True)
-            raise typer.Exit(UNAVAILABLE) from error
+            raise typer.Exit(error.exit_code) from error
 
 
 app = typer.Typer(

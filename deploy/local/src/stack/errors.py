@@ -6,11 +6,31 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-UNAVAILABLE = 69  # sysexits: a dependency is not there
+USAGE = 64  # sysexits: what was asked cannot be asked
+UNAVAILABLE = 69  # a dependency is not there
+NOT_PERMITTED = 77  # it was understood, and may not be done
 
 
 class StackError(Exception):
     """The message is the whole explanation: what happened and what to do about it."""
+
+    exit_code = UNAVAILABLE
+
+
+class Mistaken(StackError):
+    """What was typed names something that is not there, or makes no sense; the code is stable."""
+
+    exit_code = USAGE
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(f"{sentence} [{code}]")
+        self.code = code
+
+
+class NotPermitted(StackError):
+    """A service understood and refused."""
+
+    exit_code = NOT_PERMITTED
 
 
 def disk_full(where: object) -> StackError:

@@ -1,8 +1,10 @@
-"""Where text goes: a terminal as wide as it is, or a pipe or file in which no figure is cut."""
+"""Where text goes: a terminal as wide as it is, or a pipe or file in which no figure is cut;
+and how figures and instants are written in it."""
 
 from __future__ import annotations
 
 import os
+from decimal import Decimal
 
 from rich.console import Console
 from rich.rule import Rule
@@ -22,3 +24,18 @@ def console(*, stderr: bool = False) -> Console:
 def heading(text: str, *, to: Console) -> None:
     """A line across a page, on paper of any width."""
     to.print(Rule(text), width=min(to.width, PAGE))
+
+
+def many(count: int, what: str) -> str:
+    """`1 seat`, `1,200 seats`."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def money(amount: object) -> str:
+    """An amount as it is, in groups of thousands."""
+    return f"{Decimal(str(amount)):,f}"
+
+
+def minute(instant: str) -> str:
+    """An instant of an API, UTC, to the minute."""
+    return instant[:16].replace("T", " ")

@@ -7,12 +7,14 @@ from contextlib import asynccontextmanager
 
 from shared.contracts.topics import SERVICES
 from stack import lifecycle
-from stack.errors import StackError
+from stack.errors import Mistaken, NotPermitted, StackError
 from stack.home import Home
 from stack.keyring import Keyring
-from stack.player.services import Addresses, Services
+from stack.player.services import Addresses, CallFailed, Services
 from stack.ports import Ports
 from stack.state import is_running
+
+MISTAKES = frozenset({400, 404, 405, 410, 413, 422})
 
 
 def require_running() -> tuple[Home, Ports]:
@@ -44,3 +46,16 @@ async def services_of(
         yield services, addresses
     finally:
         await services.close()
+
+
+def complaint(error: CallFailed | OSError, otherwise: str) -> StackError:
+    """What a person is told of a call that failed: the service's own words if it refused (exit
+    code 64 for what it does not know or understand, 77 for what may not be done), and `otherwise`
+    if it could not be asked (69)."""
+    status = error.status if isinstance(error, CallFailed) else None
+    if isinstance(error, CallFailed) and status is not None and 400 <= status < 500:
+        if status in MISTAKES:
+            code = error.code or str(status)
+            return Mistaken(code, error.reason.removesuffix(f" [{code}]"))
+        return NotPermitted(error.reason)
+    return StackError(f"{otherwise}: {error}")

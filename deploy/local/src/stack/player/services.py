@@ -19,7 +19,19 @@ SCOPES = "billing:read billing:operate pricing:admin platform:admin"
 
 
 class CallFailed(Exception):
-    """A service did not accept what the player asked; the text says what it answered."""
+    """A service did not accept what the player asked; the text says what it answered. A refusal
+    has its status, its code and its own words."""
+
+    def __init__(self, text: str, *, answer: Response | None = None) -> None:
+        super().__init__(text)
+        self.status = answer.status if answer else None
+        self.reason = reason_of(answer) if answer else text
+        self.code = code_of(answer) if answer else None
+
+
+def refused(who: str, asked: str, answer: Response) -> CallFailed:
+    """What `who` answered, when it was no yes."""
+    return CallFailed(f"{who} answered {asked}: {reason_of(answer)}", answer=answer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +77,7 @@ class Services:
         """An answer that is no JSON, such as a sheet."""
         answer = await self._clients[service].request("GET", path, retry=READ_RETRY)
         if not answer.ok:
-            raise CallFailed(f"{service} answered GET {path}: {reason_of(answer)}")
+            raise refused(service, f"GET {path}", answer)
         return answer.text
 
     async def post_text(
@@ -77,7 +89,7 @@ class Services:
             retry=READ_RETRY,
         )  # fmt: skip
         if not answer.ok:
-            raise CallFailed(f"{service} answered POST {path}: {reason_of(answer)}")
+            raise refused(service, f"POST {path}", answer)
         return answer.json()
 
     async def pages(self, service: str, path: str, **params: str | int | None) -> list[Any]:
@@ -150,7 +162,7 @@ class Services:
             method, path, json=body, params=params, headers=headers, retry=READ_RETRY
         )
         if not answer.ok:
-            raise CallFailed(f"{service} answered {method} {path}: {reason_of(answer)}")
+            raise refused(service, f"{method} {path}", answer)
         return answer.json() if answer.content else None
 
     async def _authorise(self) -> Mapping[str, str]:
@@ -177,6 +189,16 @@ def reason_of(answer: Response) -> str:
         if isinstance(error, dict)
     )
     return f"{told['detail']}{f' ({errors})' if errors else ''} [{told.get('code')}]"
+
+
+def code_of(answer: Response) -> str | None:
+    """The stable code of a refusal that has one."""
+    try:
+        told = answer.json()
+    except ValueError:
+        return None
+    code = told.get("code") if isinstance(told, dict) else None
+    return code if isinstance(code, str) else None
 
 
 async def all_activity(services: Services) -> dict[str, dict[str, Any] | None]:

@@ -7,9 +7,8 @@ from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 from shared.runtime.http import READ_RETRY, HttpClient
-from stack.errors import StackError
-from stack.player.services import CallFailed, Services, reason_of
-from stack.running import require_running, services_of
+from stack.player.services import CallFailed, Services, refused
+from stack.running import complaint, require_running, services_of
 
 
 class Books(Protocol):
@@ -63,7 +62,7 @@ class RemoteBooks:
     async def _ask(self, method: str, path: str, **given: Any) -> Any:
         answer = await self._client.request(method, path, retry=READ_RETRY, **given)
         if not answer.ok:
-            raise CallFailed(f"rating answered {method} {path}: {reason_of(answer)}")
+            raise refused("rating", f"{method} {path}", answer)
         return answer.json()
 
 
@@ -87,4 +86,4 @@ async def books(url: str | None, token: str | None, person: str | None) -> Async
             async with services_of(home, ports, person=person) as (services, _):
                 yield LocalBooks(services)
     except (CallFailed, OSError) as error:
-        raise StackError(f"The prices cannot be reached or changed: {error}") from error
+        raise complaint(error, "The prices cannot be reached") from error
