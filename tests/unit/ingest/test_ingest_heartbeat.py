@@ -59,6 +59,24 @@ async def test_work_ends_when_its_lease_cannot_be_renewed(
     assert task.cancelling() == 0
 
 
+async def test_a_lost_lease_stays_one_where_the_clean_up_fails() -> None:
+    """A rollback on a dead connection raises in place of the cancellation; the task goes on."""
+
+    async def work() -> None:
+        async with kept("work", Lease(False).renew, every_s=SOON_S):
+            try:
+                await asyncio.Event().wait()
+            finally:
+                raise OSError("no connection to roll back on")
+
+    with pytest.raises(LeaseLost, match="somebody else"):
+        await work()
+
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+
+
 async def test_what_the_work_raises_is_passed_on() -> None:
     """An error stays that error."""
     with pytest.raises(ValueError, match="mine"):

@@ -35,15 +35,17 @@ async def kept(
 
     beating = asyncio.create_task(beat())
     try:
-        yield
-    except asyncio.CancelledError as cancelled:
-        # As asyncio.timeout does it: a cancellation from outside is passed on.
+        try:
+            yield
+        finally:
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
+    except BaseException as ended:
+        # As asyncio.timeout does it: a cancellation from outside is passed on. Also where the
+        # clean-up raised an error in its place: a task that stays cancelled ends its loop.
         if lost and work.uncancel() == 0:
-            raise LeaseLost(f"{what}: {lost[0]}") from cancelled
+            raise LeaseLost(f"{what}: {lost[0]}") from ended
         raise
-    finally:
-        beating.cancel()
-        await asyncio.gather(beating, return_exceptions=True)
 
 
 async def _until_refused(renew: Callable[[], Awaitable[bool]], every_s: float) -> str:

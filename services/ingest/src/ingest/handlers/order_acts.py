@@ -152,7 +152,7 @@ class Upgrade:
             or (None if actual.state.trial else actual.state.billing_plan),
             "transitionType": "transition_only",
         }
-        return Prepared({"etag": actual.etag, "known": known}, body)
+        return Prepared({"resource": dict(actual.resource), "known": known}, body)
 
     async def send(self, context: Context, order: Order) -> Response:
         return await context.partner_center.write(
@@ -172,7 +172,7 @@ class Upgrade:
                 ids = (order.subscription_id or "", fields.ident("toSubscriptionId"))
                 result = {"to_subscription_id": ids[1], "quantity": wanted[1]}
                 return Seen(Finding.SO, result, subscription_ids=ids)
-        same = (await _read(context, order)).etag == order.baseline["etag"]
+        same = unmoved(order.baseline["resource"], (await _read(context, order)).resource)
         return Seen(Finding.UNTOUCHED if same else Finding.MOVED)
 
 
