@@ -214,3 +214,22 @@ async def test_a_bought_subscription_is_known_at_once(open_shop: Scene) -> None:
         row["result"]["subscription_ids"],
     )
     assert change.customer_id == BIRCH != ALDER
+
+
+async def test_an_echo_without_our_correlation_id_is_known_and_nobody_elses_is_taken(
+    open_shop: Scene,
+) -> None:
+    """By application, subscription, change and time; the same change by a person is theirs."""
+    scene = open_shop
+    await scene.partner.switch(audit_correlation="own")
+    mark = await scene.ingest.harness.mark()
+    order_id = await place(scene, ORDERS["quantity"])
+    await until_ended(scene, order_id)
+    await scene.settle()
+    await scene.at("2026-04-14T09:13:00+00:00")
+    await scene.change(ANNUAL, quantity=40)
+    await scene.change(ANNUAL, quantity=45)
+    await scene.settle()
+    await scene.sync()
+    found = [(c.quantity_after, c.source.order_id) for c in await scene.changes(after=mark)]
+    assert sorted(found, key=str) == sorted([(45, order_id), (40, None), (45, None)], key=str)

@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from ingest.domain.changes import Chain, Detection, Step, build_chain, change_id_of
 from ingest.domain.documents import Fields
+from ingest.domain.order_outcomes import is_ours
 from ingest.domain.snapshots import Scheduled, Snapshot, state_to_json
 from ingest.handlers.context import Account
 from ingest.store import audit_records, subscription_orders, subscriptions, syncs
@@ -165,7 +166,7 @@ async def _publish(
     evidence = Evidence(change_id, version, look.channel, webhook_id, snapshot_id)
     await subscriptions.keep_step(tx, sub, step, evidence)
     correlation = step.record.correlation_id if step.record else ""
-    order_id = await subscription_orders.order_behind(tx, correlation) if correlation else None
+    order_id = await _order_behind(tx, step, sub, look)
     event = SubscriptionChanged(
         change_id=change_id,
         kind=step.kind,
@@ -205,6 +206,20 @@ async def _publish(
         after=state_to_json(step.after),
         reason=f"{step.kind.value}, seen by {look.channel}",
     )
+
+
+async def _order_behind(tx: Transaction, step: Step, sub: str, look: Look) -> str | None:
+    """Our order, by its correlation id or by the very change; what two could claim is nobody's."""
+    record = step.record
+    if record is None:
+        return None
+    if record.correlation_id:
+        named = await subscription_orders.order_behind(tx, record.correlation_id)
+        if named is not None:
+            return named
+    calls = await subscription_orders.calls_sent(tx, sub, look.account.application_id)
+    found = [order_id for order_id, call in calls if is_ours(record, call)]
+    return found[0] if len(found) == 1 else None
 
 
 def _counterpart(snapshot: Snapshot, step: Step) -> str | None:

@@ -95,6 +95,18 @@ SELECT count(*) FROM subscription_order
 WHERE account_id = $1 AND state IN ('planned', 'checked', 'sending', 'unknown')
 """
 ORDER_BEHIND = "SELECT id FROM subscription_order WHERE correlation_id = $1"
+# An order whose own record is known claims no other one.
+ORDERS_SENT = """
+SELECT o.id, o.customer_id, o.kind, o.wish, o.baseline, o.restores, o.correlation_id,
+       o.requested_at, coalesce(o.finished_at, $2) AS until
+FROM subscription_order o
+WHERE o.subscription_id = $1 AND o.state IN ('sending', 'unknown', 'confirmed', 'unclear')
+  AND EXISTS (SELECT FROM subscription_order_history h
+              WHERE h.order_id = o.id AND h.state = 'sending')
+  AND NOT EXISTS (SELECT FROM audit_record_subscription s JOIN audit_record r USING (record_id)
+                  WHERE s.subscription_id = $1
+                    AND lower(r.document ->> 'originalCorrelationId') = o.correlation_id)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,3 +290,28 @@ async def order_behind(reader: Reader, correlation_id: str) -> str | None:
     """The order whose call the provider recorded under this correlation id."""
     found: str | None = await reader.fetchval(ORDER_BEHIND, correlation_id)
     return found
+
+
+async def calls_sent(
+    reader: Reader, subscription_id: str, application_id: str
+) -> list[tuple[str, Call]]:
+    """Orders that went out for a subscription and have no record under their correlation id."""
+    rows = await reader.fetch(ORDERS_SENT, subscription_id, reader.now)
+    return [
+        (
+            row["id"],
+            Call(
+                correlation_id=row["correlation_id"],
+                application_id=application_id,
+                customer_id=row["customer_id"],
+                subscription_id=subscription_id,
+                kind=OrderKind(row["kind"]),
+                wish=Wish(**row["wish"]),
+                before={} if row["restores"] else row["baseline"] or {},
+                read_at=row["requested_at"],
+                since=row["requested_at"],
+                until=row["until"],
+            ),
+        )
+        for row in rows
+    ]
