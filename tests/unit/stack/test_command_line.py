@@ -31,6 +31,14 @@ def test_a_missing_story_is_a_sentence(tmp_path: Path) -> None:
     assert (result.returncode, result.stderr) == (64, f"no such file: {tmp_path / 'none.yaml'}\n")
 
 
+def test_a_negative_number_of_seats_is_no_option() -> None:
+    """It is told what is wrong with the number."""
+    result = tieout("order", "seats", "9cd520c8", "-2")
+
+    assert result.returncode == 2
+    assert "at least one seat" in result.stderr
+
+
 def test_a_pipe_has_no_edge(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tables are as wide as they need; `COLUMNS` still decides where it is set."""
     monkeypatch.delenv("COLUMNS", raising=False)

@@ -8,21 +8,65 @@ from typing import Annotated, Any
 from uuid import uuid4
 
 import typer
+from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from stack import output
-from stack.errors import StackError
+from stack import naming, output
+from stack.errors import Mistaken
+from stack.naming import short_ids
+from stack.output import minute
 from stack.player.services import CallFailed, Row, Services
-from stack.running import require_running, services_of
+from stack.running import complaint, require_running, services_of
 
 EXIT_REFUSED = 1
 PATIENCE_S, LOOK_S = 60.0, 0.2
 OPEN = frozenset({"planned", "checked", "sending", "unknown"})
 ORDERS = "/v1/subscription-orders"
+SEATS_MAX = 1_000_000
+WISHES = ("quantity", "term", "billing_plan", "custom_term_end", "ending")
+WORDS_MAX = 60
 
 app = typer.Typer(help="Change subscriptions at the provider.", no_args_is_help=True)
 
-Subscription = Annotated[str, typer.Argument(help="the provider's id of the subscription")]
+Subscription = Annotated[
+    str,
+    typer.Argument(help="its id, or the beginning of it; `tieout changes` and `renewals` show it"),
+]
+
+
+def _seats(text: str) -> int:
+    """A number of seats as it was typed.
+
+    Raises:
+        typer.BadParameter: it is none.
+    """
+    try:
+        number = int(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no number of seats") from error
+    if number < 1:
+        words = "a subscription has at least one seat; `tieout order ending` lets it end"
+        raise typer.BadParameter(words)
+    if number > SEATS_MAX:
+        raise typer.BadParameter(f"at most {SEATS_MAX:,} seats")
+    return number
+
+
+class Term(StrEnum):
+    """How long a term is."""
+
+    MONTH = "P1M"
+    YEAR = "P1Y"
+    THREE_YEARS = "P3Y"
+
+
+class Plan(StrEnum):
+    """How often it is charged."""
+
+    MONTHLY = "monthly"
+    ANNUAL = "annual"
+    TRIENNIAL = "triennial"
 
 
 class Ending(StrEnum):
@@ -33,8 +77,11 @@ class Ending(StrEnum):
     EXTEND = "extended_service"
 
 
-@app.command()
-def seats(subscription: Subscription, quantity: Annotated[int, typer.Argument(min=1)]) -> None:
+@app.command(context_settings={"ignore_unknown_options": True})  # -2 is a number, not an option
+def seats(
+    subscription: Subscription,
+    quantity: Annotated[int, typer.Argument(parser=_seats, metavar="SEATS")],
+) -> None:
     """Set the number of seats now; fewer only where the provider still takes them back."""
     _place({"kind": "quantity", "subscription_id": subscription, "quantity": quantity})
 
@@ -42,13 +89,17 @@ def seats(subscription: Subscription, quantity: Annotated[int, typer.Argument(mi
 @app.command()
 def schedule(
     subscription: Subscription,
-    quantity: Annotated[int | None, typer.Option("--seats", min=1)] = None,
-    term: Annotated[str | None, typer.Option(help="P1M, P1Y, P3Y")] = None,
-    plan: Annotated[str | None, typer.Option(help="monthly, annual, triennial")] = None,
+    quantity: Annotated[int | None, typer.Option("--seats", parser=_seats, metavar="SEATS")] = None,
+    term: Term | None = None,
+    plan: Plan | None = None,
     clear: Annotated[bool, typer.Option("--clear", help="take back what was scheduled")] = False,
 ) -> None:
     """Say what the next term shall be."""
     wish = {"quantity": quantity, "term": term, "billing_plan": plan, "clear": clear or None}
+    if not any(wish.values()):
+        raise Mistaken(
+            "order_empty", "Say what the next term shall be: --seats, --term, --plan, or --clear."
+        )
     body = {"kind": "schedule", "subscription_id": subscription}
     _place(body | {name: value for name, value in wish.items() if value is not None})
 
@@ -80,19 +131,46 @@ def resume(subscription: Subscription) -> None:
 
 @app.command("list")
 def listing(
-    subscription: Annotated[str | None, typer.Option(help="only of this one")] = None,
+    subscription: Annotated[
+        str | None, typer.Option(help="only of this one: its id, or the beginning of it")
+    ] = None,
+    ids: Annotated[bool, typer.Option("--ids", help="whole ids, whole words")] = False,
 ) -> None:
     """Orders, newest first."""
     rows = asyncio.run(_with_services(lambda services: _listed(services, subscription)))
+    tell(output.console(), rows, ids=ids)
+
+
+def tell(console: Console, rows: list[Row], *, ids: bool = False) -> None:
+    """Orders as a table."""
     if not rows:
-        output.console().print("No order was placed.")
+        console.print("No order was placed.")
         return
-    table = Table("order", "asked", "subscription", "kind", "state", "what was said")
-    for row in rows:
-        at = str(row["requested_at"])[:16].replace("T", " ")
-        name = row["subscription_id"] or "–"
-        table.add_row(row["id"], at, name, row["kind"], row["state"], _said(row))
-    output.console().print(table)
+    whole = [row["subscription_id"] or "–" for row in rows]
+    names = {one: one for one in whole} if ids else short_ids(whole)
+    table = Table(
+        "asked, UTC", "contract", "product", "wish", "state", "what was said", "subscription"
+    )
+    if ids:
+        table.add_column("order")
+    for row, name in zip(rows, whole, strict=True):
+        words = _said(row)
+        if not ids and len(words) > WORDS_MAX:
+            words = f"{words[:WORDS_MAX]}…"
+        cells = [
+            minute(str(row["requested_at"])), row["contract"], row["product"], wished(row),
+            row["state"], words, names[name],
+        ]  # fmt: skip
+        table.add_row(*map(escape, [*cells, row["id"]] if ids else cells))
+    console.print(table)
+
+
+def wished(order: Row) -> str:
+    """What was asked for, in a few words."""
+    wish = order["wish"] or {}
+    parts = [str(wish[name]) for name in WISHES if wish.get(name) is not None]
+    parts += ["clear"] if wish.get("clear") else []
+    return " ".join([order["kind"], *parts]).replace("_", " ")
 
 
 def _place(body: Row) -> None:
@@ -111,6 +189,7 @@ def _place(body: Row) -> None:
 
 async def _placed(services: Services, body: Row) -> Row:
     """Place it, once, and see how it ends."""
+    body |= await naming.narrowed(services, subscription=body["subscription_id"])
     placed = await services.post("ingest", ORDERS, body, key=str(uuid4()))
     order: Row = {}
     for _ in range(round(PATIENCE_S / LOOK_S)):
@@ -122,7 +201,24 @@ async def _placed(services: Services, body: Row) -> Row:
 
 
 async def _listed(services: Services, subscription: str | None) -> list[Row]:
-    return await services.pages("ingest", ORDERS, subscription_id=subscription)
+    """Orders with the names that people know their subscription by."""
+    found = await naming.narrowed(services, subscription=subscription)
+    rows = await services.pages("ingest", ORDERS, **found)
+    if not rows:
+        return []
+    mirrored = await services.pages("ingest", "/v1/subscriptions")
+    products = {one["subscription_id"]: one["state"] for one in mirrored}
+    contracts: dict[str, list[str]] = {}
+    for one in await services.pages("invoicing", "/v1/contracts"):
+        contracts.setdefault(one["provider_customer_id"], []).append(one["contract_id"])
+    return [
+        row
+        | {
+            "product": (products.get(row["subscription_id"]) or {}).get("product_name") or "–",
+            "contract": ", ".join(contracts.get(row["customer_id"], ())) or "–",
+        }
+        for row in rows
+    ]
 
 
 async def _with_services(ask: Any) -> Any:
@@ -131,12 +227,13 @@ async def _with_services(ask: Any) -> Any:
         try:
             return await ask(services)
         except (CallFailed, OSError) as error:
-            raise StackError(str(error)) from error
+            raise complaint(error, "The order cannot be placed or read") from error
 
 
 def _said(order: Row) -> str:
     own = ": ".join(filter(None, (order["code"], order["detail"])))
-    theirs = " ".join(filter(None, (order["provider_code"], order["provider_words"])))
+    words = order["provider_words"] if order["provider_words"] != order["detail"] else None
+    theirs = " ".join(filter(None, (order["provider_code"], words)))
     return own + (f" (the provider: {theirs})" if theirs else "")
 
 
