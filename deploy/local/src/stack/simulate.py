@@ -21,7 +21,8 @@ app = typer.Typer(help="Compute from a file what would be billed; nothing has to
 def provider_lines(
     file: Annotated[str, typer.Argument(help="CSV of cases; - reads standard input")],
 ) -> None:
-    """What Microsoft should bill for each case of a CSV file, one JSON object a row.
+    """What Microsoft should bill for each case of a CSV file, one JSON object a row; exit code 1
+    when a row could not be computed.
 
     Columns: case_id, sku_title, term, billing_plan, unit_price, currency, term_start, events.
     """
@@ -35,13 +36,13 @@ def charges(
     """What customers would be charged for licence histories, and what another price sheet, term or
     rate would change; one JSON object."""
     if file.suffix in (".yaml", ".yml"):
-        _rating("charges", "-", given=_as_json(file))
+        _rating("charges", "-", "--called", str(file), given=_as_json(file))
     _rating("charges", str(file))
 
 
-def _rating(kind: str, file: str, *, given: str | None = None) -> NoReturn:
+def _rating(kind: str, file: str, *options: str, given: str | None = None) -> NoReturn:
     """The engine is rating's, and nobody but rating imports it."""
-    command = [sys.executable, "-P", "-m", "rating", "simulate", kind, file]
+    command = [sys.executable, "-P", "-m", "rating", "simulate", kind, file, *options]
     done = subprocess.run(command, check=False, input=given, text=True)
     raise typer.Exit(done.returncode)
 

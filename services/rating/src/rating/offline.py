@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from decimal import Decimal
+from io import TextIOWrapper
 from typing import Any, NoReturn, TextIO
 
 from pydantic import ValidationError
@@ -18,7 +19,7 @@ from shared.kernel.errors import Invalid
 
 NEEDED = ("case_id", "term", "billing_plan", "unit_price", "currency", "term_start", "events")
 MAX_CELL = 10_000_000
-EXIT_OK, EXIT_USAGE = 0, 64
+EXIT_OK, EXIT_ROWS, EXIT_USAGE = 0, 1, 64
 
 
 class Unusable(Exception):
@@ -33,6 +34,7 @@ def run(arguments: Sequence[str]) -> int:
     lines.add_argument("file", help="CSV with the columns of nce-cases.csv; - for standard input")
     charged = kinds.add_parser("charges", help="what customers would be charged, and what-ifs")
     charged.add_argument("file", help="JSON body of POST /v1/simulations/charges; - for input")
+    charged.add_argument("--called", help="what the input is called in messages")
     try:
         given = parser.parse_args(arguments)
     except SystemExit as usage:
@@ -40,14 +42,25 @@ def run(arguments: Sequence[str]) -> int:
     try:
         with _opened(given.file) as file:
             answers = provider_lines(file) if given.kind == "provider-lines" else [charges(file)]
-            for answer in answers:
-                sys.stdout.write(json.dumps(answer, ensure_ascii=False) + "\n")
+            return _written(answers)
     except Unusable as error:
-        sys.stderr.write(f"{given.file}: {error}\n")
+        sys.stderr.write(f"{getattr(given, 'called', None) or given.file}: {error}\n")
         return EXIT_USAGE
     except BrokenPipeError:  # whoever reads has seen enough
         sys.stderr.close()
     return EXIT_OK
+
+
+def _written(answers: Iterable[Mapping[str, Any]]) -> int:
+    """Every answer on a line; the exit code says whether one is an error."""
+    failed = 0
+    for answer in answers:
+        failed += "error" in answer
+        sys.stdout.write(json.dumps(answer, ensure_ascii=False) + "\n")
+    if failed:
+        rows = "1 row" if failed == 1 else f"{failed:,} rows"
+        sys.stderr.write(f"{rows} could not be computed; see their error\n")
+    return EXIT_ROWS if failed else EXIT_OK
 
 
 def provider_lines(file: Iterable[str]) -> Iterator[dict[str, Any]]:
@@ -61,11 +74,27 @@ def provider_lines(file: Iterable[str]) -> Iterator[dict[str, Any]]:
     try:
         missing = [name for name in NEEDED if name not in (rows.fieldnames or ())]
         if missing:
-            raise Unusable(f"the first line names no column {', '.join(missing)}")
+            raise Unusable(f"the first line names no column {', '.join(missing)}{_hint(rows)}")
+        seen: set[str] = set()
         for row in rows:
-            yield answer(row)
+            yield _repeated(row["case_id"]) if row["case_id"] in seen else answer(row)
+            seen.add(row["case_id"])
     except (csv.Error, UnicodeDecodeError) as error:
         raise Unusable(f"after line {rows.line_num}: {error}") from error
+
+
+def _hint(rows: csv.DictReader[str]) -> str:
+    """Spreadsheets of some countries write another separator."""
+    head = ",".join(rows.fieldnames or ())
+    for mark, name in ((";", "semicolons"), ("\t", "tabs")):
+        if head.count(mark) >= len(NEEDED) - 1:
+            return f"; its columns are separated by {name}: save it with commas"
+    return ""
+
+
+def _repeated(case_id: str) -> dict[str, Any]:
+    detail = "another row above has this case_id"
+    return {"case_id": case_id, "error": {"code": "case_repeated", "detail": detail}}
 
 
 def charges(file: TextIO) -> dict[str, Any]:
@@ -143,6 +172,8 @@ def _json(name: str, text: str) -> Any:
 
 def _opened(path: str) -> Any:
     if path == "-":
+        if isinstance(sys.stdin, TextIOWrapper):
+            sys.stdin.reconfigure(encoding="utf-8-sig", newline="")
         return nullcontext(sys.stdin)
     try:
         file: TextIO = open(path, encoding="utf-8-sig", newline="")  # noqa: SIM115  # a context

@@ -18,7 +18,7 @@ from rating.domain.provider_lines.lines import Any_, Line, Outcome, Refusal, Spa
 from rating.domain.provider_lines.reading import Case, Event
 from rating.domain.provider_lines.renewals import next_term
 from rating.domain.provider_lines.subscriptions import Family, Subscription
-from rating.domain.provider_lines.windows import No
+from rating.domain.provider_lines.windows import MEANING, No
 from shared.kernel.errors import Invalid
 
 DAY = timedelta(days=1)
@@ -66,7 +66,7 @@ class History:
         return f"S{len(self.subscriptions) + 1}"
 
     def refuse(self, event: Event, no: No) -> None:
-        self.outcomes.append(Refusal(event.index, no.code, no.note))
+        self.outcomes.append(Refusal(event.index, no.code, no.note or MEANING.get(no.code or "")))
 
     def stand(self, event: Event, at: date, status: str, **extras: Any) -> None:
         self.outcomes.append(Standing(event.index, at, status, tuple(extras.items())))

@@ -25,6 +25,19 @@ TERM_SHORTER, PLAN_TOO_LONG = "800122", "900270"
 END_NOT_ALLOWED, END_NOT_FOR_MONTHS = "900242", "900245"
 ADD_ON_WITHOUT_BASE = "400041"
 
+# What a code says where nothing more particular is said.
+MEANING = {
+    SEATS_FIXED: "seats are given back within 168 hours of their purchase or renewal",
+    CANCEL_CLOSED: "the cancellation window is closed",
+    SUSPENDED: "the subscription is suspended, or not active",
+    OUT_OF_RANGE: "the quantity is out of range",
+    TERM_SHORTER: "the new term is not longer",
+    PLAN_TOO_LONG: "the billing plan is longer than the term",
+    END_NOT_ALLOWED: "the chosen end date is not one of those allowed",
+    END_NOT_FOR_MONTHS: "the end of a one-month term cannot be chosen on that day",
+    ADD_ON_WITHOUT_BASE: "the add-on lacks its base",
+}
+
 
 class No(NamedTuple):
     """A refusal."""
