@@ -138,3 +138,30 @@ def test_a_change_is_named_for_what_it_does(
     console = Console(record=True, width=200)
     showing.show_items(console, [item | {"text": "list price"}], {"price-rule/A": known or {}})
     assert "price-rule/A  list price" in console.export_text()
+
+
+@pytest.mark.parametrize(
+    ("scope", "words"),
+    [
+        ("term: 1Y", "is no term"),
+        ("plan: montly", "is no billing plan"),
+        ('product: "CFQ7TTC0LFLX:0001:P1Y:montly"', "is no billing plan"),
+        ('product: "CFQ7TTC0LFLX:0001:1Y:monthly"', "is no term"),
+    ],
+)
+def test_a_slip_in_a_term_or_plan_is_refused(scope: str, words: str) -> None:
+    """A rule that can never fit is no rule."""
+    text = f"rules: {{A: {{for: {{{scope}}}, price: list, from: 2026-01-01}}}}"
+    with pytest.raises(PriceFileError, match=words):
+        parse(text, PATH)
+
+
+def test_a_contract_that_nobody_has_yet_is_a_warning() -> None:
+    """It may come; the file names those it is for."""
+    text = "rules: {A: {for: {contract: NOPE}, price: list, from: 2026-01-01}}"
+    assert parse(text, PATH).contracts() == {"NOPE"}
+
+    console = Console(width=200)
+    with console.capture() as captured:
+        showing.show_unknown(console, ["NOPE"])
+    assert "warning: there is no contract NOPE" in captured.get()

@@ -20,6 +20,10 @@ class Books(Protocol):
 
     async def pages(self, path: str, **params: str | int | None) -> list[Any]: ...
 
+    async def unknown(self, contracts: set[str]) -> list[str]:
+        """Those that invoicing does not have; none where it cannot be asked."""
+        ...
+
 
 class LocalBooks:
     """Rating of the stack of this environment."""
@@ -35,6 +39,12 @@ class LocalBooks:
 
     async def pages(self, path: str, **params: str | int | None) -> list[Any]:
         return await self._services.pages("rating", path, **params)
+
+    async def unknown(self, contracts: set[str]) -> list[str]:
+        if not contracts:
+            return []
+        rows = await self._services.pages("invoicing", "/v1/contracts")
+        return sorted(contracts - {row["contract_id"] for row in rows})
 
 
 class RemoteBooks:
@@ -58,6 +68,9 @@ class RemoteBooks:
             cursor = answer.get("next_cursor")
             if cursor is None:
                 return rows
+
+    async def unknown(self, contracts: set[str]) -> list[str]:
+        return []
 
     async def _ask(self, method: str, path: str, **given: Any) -> Any:
         answer = await self._client.request(method, path, retry=READ_RETRY, **given)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from stack import output
-from stack.errors import StackError
+from stack.errors import NotPermitted, StackError
 from stack.prices import showing
 from stack.prices.client import Books, books
 from stack.prices.reader import read_prices
@@ -42,14 +42,16 @@ Reason = Annotated[str | None, typer.Option(help="why; goes into the audit trail
 def diff(file: File, url: Url = None, token: Token = None) -> None:
     """What a file would add, change and end, and the money it would move; nothing is written. Exit
     code 1 when it would change something."""
-    wanted = read_prices(file).body()
+    wanted = read_prices(file)
 
-    async def work() -> tuple[Row, dict[str, Row]]:
+    async def work() -> tuple[Row, dict[str, Row], list[str]]:
         async with books(url, token, None) as found:
-            return await found.post("/v1/price-rules:dry-run", wanted), await _known(found)
+            told = await found.post("/v1/price-rules:dry-run", wanted.body())
+            return told, await _known(found), await found.unknown(wanted.contracts())
 
-    told, known = asyncio.run(work())
+    told, known, unknown = asyncio.run(work())
     console = output.console()
+    showing.show_unknown(console, unknown)
     if not told["items"]:
         console.print("Everything in the file is in the books already.")
         return
@@ -75,12 +77,13 @@ def apply(
     if why is None:
         raise StackError(f"Say why: write `reason:` into {file}, or give --reason.")
 
-    async def work() -> Row:
+    async def work() -> tuple[Row, list[str]]:
         async with books(url, token, person) as found:
             answer: Row = await found.post("/v1/price-changes", wanted.body() | {"reason": why})
-            return answer
+            return answer, await found.unknown(wanted.contracts())
 
-    change = asyncio.run(work())
+    change, unknown = asyncio.run(work())
+    showing.show_unknown(output.console(), unknown)
     if change["state"] == "unchanged":
         output.console().print("Everything in the file is in the books already.")
         return
@@ -145,9 +148,18 @@ def export(url: Url = None, token: Token = None) -> None:
 
 
 async def _decide(path: str, body: Row, who: tuple[str | None, str | None, str | None]) -> Row:
-    async with books(*who) as found:
-        answer: Row = await found.post(path, body)
-        return answer
+    try:
+        async with books(*who) as found:
+            answer: Row = await found.post(path, body)
+            return answer
+    except NotPermitted as error:
+        if "[approver_is_author]" not in str(error) or who[0] is not None:
+            raise
+        decision = path.rpartition("/")[2]
+        change, _, verb = decision.rpartition(":")
+        raise NotPermitted(
+            f"{error}; here --as says who that is: tieout prices {verb} {change} --as NAME"
+        ) from error
 
 
 async def _known(found: Books) -> dict[str, Row]:

@@ -2,17 +2,46 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from stack.story.scalars import Currency, Percent, Priced, Share, Written
 
 Kind = Literal["licence", "usage", "purchase", "minimum"]
 Id = Annotated[str, Field(min_length=1, max_length=200)]
+PLANS = ("monthly", "annual", "triennial", "one_time", "none")
+TERM = re.compile(r"P[1-9][0-9]*[DMY]|none")
+KEY_PARTS = 4  # product:sku:term:plan
+
+
+def _term(text: str) -> str:
+    if not TERM.fullmatch(text):
+        raise ValueError(f"{text!r} is no term such as P1M, P1Y, P3Y")
+    return text
+
+
+def _plan(text: str) -> str:
+    if text not in PLANS:
+        raise ValueError(f"{text!r} is no billing plan; there are {', '.join(PLANS)}")
+    return text
+
+
+def _product(text: str) -> str:
+    """A whole key names a term and a plan, too."""
+    parts = text.split(":")
+    if len(parts) == KEY_PARTS:
+        _term(parts[2]), _plan(parts[3])
+    return text
+
+
+Product = Annotated[Id, AfterValidator(_product)]
+Term = Annotated[str, AfterValidator(_term)]
+Plan = Annotated[str, AfterValidator(_plan)]
 Priority = Annotated[int, Field(ge=-1000, le=1000)]
 
 # What each kind of rule may charge, as rating has it.
@@ -83,9 +112,9 @@ class LicenceScope(Written):
 
     contract: Id | None = None
     customer: Id | None = None
-    product: Id | None = None
-    term: Id | None = None
-    plan: Id | None = None
+    product: Product | None = None
+    term: Term | None = None
+    plan: Plan | None = None
     segment: Id | None = None
 
     def body(self) -> dict[str, str]:
@@ -190,6 +219,12 @@ class PriceFile(Written):
     rules: Annotated[dict[Id, RuleText], Field(default_factory=dict)]
     promotions: Annotated[dict[Id, PromotionText], Field(default_factory=dict)]
     fx_rates: Annotated[list[RateText], Field(default_factory=list)]
+
+    def contracts(self) -> set[str]:
+        """Contracts that something in the file is for."""
+        scopes: list[LicenceScope] = [one.for_ for one in self.rules.values()]
+        scopes += [one.for_ for one in self.promotions.values()]
+        return {scope.contract for scope in scopes if scope.contract is not None}
 
     def body(self) -> dict[str, Any]:
         """What `POST /v1/price-rules:dry-run` takes."""

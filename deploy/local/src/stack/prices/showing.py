@@ -7,6 +7,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from stack.output import many, money
+
 Row = dict[str, Any]
 
 MARKS = {"added": "green", "changed": "yellow", "ended": "red"}
@@ -46,13 +48,20 @@ def show_items(console: Console, items: list[Row], known: dict[str, Row]) -> Non
                 console.print(f"         {line}", markup=False, soft_wrap=True)
 
 
+def show_unknown(console: Console, contracts: list[str]) -> None:
+    """Contracts that may come yet, or are a slip of the pen."""
+    for name in contracts:
+        words = f"warning: there is no contract {name}; what is for it prices nothing yet"
+        console.print(words, style="yellow", markup=False, soft_wrap=True)
+
+
 def show_effect(console: Console, effect: Row) -> None:
     """Sums, then the subscriptions and charges that move."""
     if not effect["charges_changed"] and not effect["monthly"]:
         console.print("No charge and no month to come would change.")
         return
     console.print(
-        f"\n{effect['customers']} customers looked at; charges as they stand move by "
+        f"\n{many(effect['customers'], 'customer')} looked at; charges as they stand move by "
         f"{_sums(effect['totals'])}, a month at the new prices by {_sums(effect['monthly_totals'])}"
     )
     if effect["monthly"]:
@@ -61,7 +70,7 @@ def show_effect(console: Console, effect: Row) -> None:
         )
         for row in effect["monthly"][:SHOWN]:
             table.add_row(
-                row["contract_id"], row["subscription_id"], row["product"], str(row["quantity"]),
+                row["contract_id"], row["subscription_id"], row["product"], f"{row['quantity']:,}",
                 f"{row['before']} {row['currency']}", row["after"], row["difference"],
             )  # fmt: skip
         console.print(table)
@@ -85,7 +94,7 @@ def show_effect(console: Console, effect: Row) -> None:
                 "on the next ones."
             )
         if effect["charges_changed"] > SHOWN:
-            console.print(f"… and {effect['charges_changed'] - SHOWN} more charges")
+            console.print(f"… and {many(effect['charges_changed'] - SHOWN, 'more charge')}")
 
 
 def show_change(console: Console, change: Row) -> None:
@@ -96,11 +105,14 @@ def show_change(console: Console, change: Row) -> None:
         console.print(
             f"\n{_sums(change['effect']['at_stake'])} a month are at stake; a second person, not "
             f"{change['author']}, approves it: tieout prices approve {change['change_id']}"
+            " (in the local stack with --as NAME)"
         )
 
 
 def _sums(sums: Row) -> str:
-    return ", ".join(f"{amount} {currency}" for currency, amount in sums.items()) or "nothing"
+    return (
+        ", ".join(f"{money(amount)} {currency}" for currency, amount in sums.items()) or "nothing"
+    )
 
 
 def _words(value: Any) -> str:
