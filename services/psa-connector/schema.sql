@@ -169,7 +169,7 @@ ALTER TABLE ONLY psa_connector.source
 ALTER TABLE ONLY psa_connector.target
     ADD CONSTRAINT target_pkey PRIMARY KEY (connection_id, name);
 
-CREATE INDEX intent_delivered_line ON psa_connector.intent USING btree (connection_id, target_id) WHERE ((state = 'confirmed'::text) AND (kind = ANY (ARRAY['addition'::text, 'contract_charge'::text])));
+CREATE INDEX intent_delivered_line ON psa_connector.intent USING btree (connection_id, target_id, contract_id, (((operation -> 'product'::text) ->> 'external_id'::text))) WHERE ((state = 'confirmed'::text) AND (kind = ANY (ARRAY['addition'::text, 'contract_charge'::text])));
 
 CREATE INDEX intent_open ON psa_connector.intent USING btree (connection_id, target, source_seq, ordinal) WHERE (state <> ALL (ARRAY['confirmed'::text, 'superseded'::text]));
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from support.psa_facts import alder_may, change, invoice, recurring
+from support.psa_facts import MONTHLY, alder_may, change, invoice, recurring
 from support.psa_world import AUTOTASK_SEED, PsaWorld, Replica
 
 SEATS: dict[str, Any] = {
@@ -148,14 +148,57 @@ async def test_a_line_repaired_in_the_psa_needs_no_decision_c7(world: PsaWorld) 
     assert await world.states() == ["confirmed"] * 5
 
 
-async def test_only_the_first_push_asks_c7(world: PsaWorld) -> None:
-    """Later on, foreign lines are reported by sweeps; they stop nothing."""
+async def test_only_the_first_push_of_a_product_asks_c7(world: PsaWorld) -> None:
+    """Where a line of ours is, foreign ones of its product are a matter for sweeps."""
     await world.alder()
     await world.deliver(alder_may())
     await entered(world)
     await world.deliver(invoice("ALD-0003", "2026-06-01", recurring(1, 43, "22.55")))
 
     assert set(await world.states()) == {"confirmed"}
+
+
+async def test_a_product_that_starts_later_asks_too_c7(world: PsaWorld) -> None:
+    """Ours of another product is there already; the seats entered by hand are not ours for that.
+    The agreement is listed once for the whole invoice."""
+    await world.alder()
+    monthly = recurring(1, 6, "27.06", product_key=MONTHLY, subscription_id="sub-B")
+    await world.deliver(invoice("ALD-0001", "2026-04-01", monthly))
+    await entered(world)
+    before = len(await world.vendors.calls("connectwise", "GET", "/agreements/7001/additions"))
+    lines = (recurring(1, 43, "22.55"), recurring(2, 2, "22.55", subscription_id="sub-C"))
+    await world.deliver(invoice("ALD-0002", "2026-05-01", *lines))
+    after = len(await world.vendors.calls("connectwise", "GET", "/agreements/7001/additions"))
+
+    assert [reason for reason, _ in await world.holds()] == ["existing_line"]
+    assert len(await world.vendors.additions()) == 2
+    assert after - before == 1
+
+
+async def test_a_second_contract_on_the_agreement_asks_for_itself_c7(world: PsaWorld) -> None:
+    """Two contracts of a customer on one agreement: the second has a cut-over of its own."""
+    await world.alder()
+    await world.map_contract("ALD-2", "connectwise", "250", "7001")
+    await world.deliver(alder_may())
+    await entered(world, quantity=7)
+    second = invoice("ALD-0009", "2026-05-01", recurring(1, 7, "22.55"), contract_id="ALD-2")
+    await world.deliver(second)
+
+    assert await world.holds() == [("existing_line", "intent/ALD-0009/1")]
+
+
+async def test_a_key_that_is_not_in_the_ledger_is_not_ours_c7(world: PsaWorld) -> None:
+    """Copied with its key from another agreement: it bills, and nobody here knows it."""
+    copied = [{"id": 12, "caption": "BCS Key", "value": "bcs-of-another-agreement"}]
+    await entered(world, customFields=copied)
+    await world.alder()
+    await world.deliver(alder_may())
+    (proposal,) = await proposals(world)
+
+    assert ("existing_line", "intent/ALD-0002/1") in await world.holds()
+    assert proposal["differences"] == [
+        "it carries bcs-of-another-agreement where our key would stand"
+    ]
 
 
 async def test_a_preview_tells_of_cut_over_c7(world: PsaWorld) -> None:

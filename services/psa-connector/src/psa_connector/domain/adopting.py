@@ -7,7 +7,7 @@ it is something else (we write beside it). Only a line with the same amount can 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import TypeAlias
@@ -33,7 +33,7 @@ class ExistingLine:
 
     external_id: str
     record: LineRecord
-    key: str | None = None  # of ours
+    key: str | None = None  # that stands where ours do
     obstacles: tuple[str, ...] = ()
 
 
@@ -48,6 +48,18 @@ class Rival:
     @property
     def is_equal(self) -> bool:
         return not self.differences
+
+
+def recognised(lines: Iterable[ExistingLine], ours: Collection[str]) -> tuple[ExistingLine, ...]:
+    """Only a key that is in our ledger makes a line ours; any other is in the way of ours."""
+    return tuple(
+        line if not line.key or line.key in ours else _with_a_foreign_key(line) for line in lines
+    )
+
+
+def _with_a_foreign_key(line: ExistingLine) -> ExistingLine:
+    told = f"it carries {line.key} where our key would stand"
+    return replace(line, key=None, obstacles=(*line.obstacles, told))
 
 
 def rivals(
@@ -79,7 +91,7 @@ def service_rivals(adjustment: ServiceAdjustment, seen: Services) -> list[Rival]
 def cut_over_blocks(
     operations: Sequence[Operation], lines: Sequence[ExistingLine], decided: frozenset[str]
 ) -> tuple[Block, ...]:
-    """What stops the first push to a target: one block for each line nobody has decided about."""
+    """What stops the first push of a product: one block for each line nobody has decided about."""
     told: dict[str, str] = {}
     for operation in operations:
         for rival in rivals(operation, lines, decided):

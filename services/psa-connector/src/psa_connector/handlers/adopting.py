@@ -15,12 +15,14 @@ from psa_connector.domain.adopting import (
     Rival,
     adopted,
     cut_over_blocks,
+    recognised,
     rivals,
     service_rivals,
 )
 from psa_connector.domain.intents import WAITS_FOR_A_PERSON, State
 from psa_connector.domain.mapping import Block, Place
 from psa_connector.domain.operations import Operation, OperationKind, ServiceAdjustment, kind_of
+from psa_connector.domain.preflight import products_needed
 from psa_connector.handlers.asking import asked_for, client_of
 from psa_connector.handlers.planning import PLAN, SEND
 from psa_connector.store import adoptions, connections, intents, queue, sources
@@ -40,16 +42,25 @@ class Proposal:
 
 
 async def blocks_of(
-    database: Database, client: PsaClient, place: Place, operations: Sequence[Operation]
+    database: Database,
+    client: PsaClient,
+    place: Place,
+    *,
+    contract_id: str,
+    operations: Sequence[Operation],
 ) -> tuple[Block, ...]:
-    """What stops a first push to a target; nothing once something of ours is there."""
-    if not any(kind_of(operation) in LINES for operation in operations):
+    """What stops the first push of a product; nothing once the contract has a line of it there."""
+    lines = [operation for operation in operations if kind_of(operation) in LINES]
+    if not lines:
         return ()
     async with database.read() as reader:
-        if not await adoptions.is_cut_over(reader, place):
-            return ()
+        products = products_needed(lines)
+        new = await adoptions.without_a_line(reader, place, contract_id, products)
         decided = await adoptions.decided(reader, place.connection_id)
-    return cut_over_blocks(operations, await client.existing(place), decided)
+    first = [operation for operation in lines if products_needed([operation]) & new]
+    if not first:
+        return ()
+    return cut_over_blocks(first, await _lines_at(database, client, place), decided)
 
 
 async def propose(database: Database, clients: Clients, contract_id: str) -> list[Proposal]:
@@ -72,7 +83,7 @@ async def propose(database: Database, clients: Clients, contract_id: str) -> lis
         with client_of(clients, connection) as client:
             if intent.kind in LINES:
                 if intent.place not in lines:
-                    lines[intent.place] = await client.existing(intent.place)
+                    lines[intent.place] = await _lines_at(database, client, intent.place)
                 found_here = rivals(
                     intent.operation, lines[intent.place], decided[intent.connection_id]
                 )
@@ -105,7 +116,7 @@ async def live_line(
         if intent.kind is OperationKind.SERVICE_ADJUSTMENT:
             there = {rival.external_id for rival in await _service_rivals(client, intent, work)}
         else:
-            lines = await client.existing(intent.place)
+            lines = await _lines_at(database, client, intent.place)
             line = next((one for one in lines if one.external_id == external_id), None)
             if line is not None:
                 return line
@@ -182,6 +193,19 @@ async def _go_on(tx: Transaction, intent: Intent) -> None:
     await sources.reopen_contract(tx, intent.contract_id)
     tx.wake(PLAN)
     tx.wake(SEND)
+
+
+async def _lines_at(
+    database: Database, client: PsaClient, place: Place
+) -> tuple[ExistingLine, ...]:
+    """Every line that the PSA shows. A key makes it ours only if the ledger has it for this place:
+    copies and other installations carry keys, too."""
+    shown = await client.existing(place)
+    found = {line.key for line in shown if line.key}
+    if not found:
+        return tuple(shown)
+    async with database.read() as reader:
+        return recognised(shown, await adoptions.keys_at(reader, place, found))
 
 
 async def _work(reader: Reader, intent: Intent) -> Work:

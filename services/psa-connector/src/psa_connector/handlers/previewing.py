@@ -247,7 +247,10 @@ async def _checked(
     products = await client.product_facts(undelivered)
     blocks = preflight.check(expected, facts, products)
     if not blocks:
-        blocks = await adopting.blocks_of(desk.database, client, place, undelivered)
+        contract_id = plan.source.contract_id
+        blocks = await adopting.blocks_of(
+            desk.database, client, place, contract_id=contract_id, operations=undelivered
+        )
     return operations, blocks
 
 

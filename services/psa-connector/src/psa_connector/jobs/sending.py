@@ -142,7 +142,11 @@ class Sender:
         if not blocks:
             place = held.intent.place
             blocks = await adopting.blocks_of(
-                self._database, attempt.client, place, expected.operations
+                self._database,
+                attempt.client,
+                place,
+                contract_id=held.intent.contract_id,
+                operations=expected.operations,
             )
         if not blocks and others:
             async with self._database.transaction() as tx:

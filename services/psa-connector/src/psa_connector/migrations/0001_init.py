@@ -150,7 +150,8 @@ CREATE TABLE dismissed_line (
     decided_at     timestamptz NOT NULL,
     PRIMARY KEY (connection_id, external_id)
 );
-CREATE INDEX intent_delivered_line ON intent (connection_id, target_id)
+CREATE INDEX intent_delivered_line
+    ON intent (connection_id, target_id, contract_id, (operation -> 'product' ->> 'external_id'))
     WHERE state = 'confirmed' AND kind IN ('addition', 'contract_charge');
 """
 

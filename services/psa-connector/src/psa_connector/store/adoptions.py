@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from psa_connector.domain.adopting import LineRecord
 from psa_connector.domain.mapping import Place
 from psa_connector.domain.operations import kind_of
@@ -9,10 +11,15 @@ from psa_connector.store import operations
 from psa_connector.store.intents import Intent, intent_of
 from shared.runtime.postgres import Reader, Transaction
 
-IS_CUT_OVER = """
-SELECT NOT EXISTS (SELECT FROM intent
-                   WHERE connection_id = $1 AND target_id = $2 AND state = 'confirmed'
-                     AND kind IN ('addition', 'contract_charge'))
+WITHOUT_A_LINE = """
+SELECT product FROM unnest($4::text[]) product
+WHERE NOT EXISTS (SELECT FROM intent i
+                  WHERE i.connection_id = $1 AND i.target_id = $2 AND i.contract_id = $3
+                    AND i.operation -> 'product' ->> 'external_id' = product
+                    AND i.state = 'confirmed' AND i.kind IN ('addition', 'contract_charge'))
+"""
+KEYS_AT = """
+SELECT key FROM intent WHERE connection_id = $1 AND target_id = $2 AND key = ANY($3::text[])
 """
 # An adoption counts while the plan is still the one that was agreed to.
 DECIDED = """
@@ -59,9 +66,19 @@ ORDER BY source_seq, ordinal LIMIT $2
 """
 
 
-async def is_cut_over(reader: Reader, place: Place) -> bool:
-    """Whether no line of ours is on this agreement or contract yet."""
-    return bool(await reader.fetchval(IS_CUT_OVER, place.connection_id, place.target_id))
+async def without_a_line(
+    reader: Reader, place: Place, contract_id: str, products: Collection[str]
+) -> frozenset[str]:
+    """The products that a contract of ours has no line of yet on this agreement or contract."""
+    at = (place.connection_id, place.target_id, contract_id)
+    rows = await reader.fetch(WITHOUT_A_LINE, *at, sorted(products))
+    return frozenset(row["product"] for row in rows)
+
+
+async def keys_at(reader: Reader, place: Place, found: Collection[str]) -> frozenset[str]:
+    """Which of these keys the ledger has for this agreement or contract."""
+    at = (place.connection_id, place.target_id)
+    return frozenset(row["key"] for row in await reader.fetch(KEYS_AT, *at, sorted(found)))
 
 
 async def decided(reader: Reader, connection_id: str) -> frozenset[str]:

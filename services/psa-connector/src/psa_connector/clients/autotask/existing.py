@@ -32,11 +32,8 @@ def existing(shown: Mapping[str, Any]) -> ExistingLine:
         amount=Decimal(shown.get("unitPrice") or 0),
         cost=None if cost is None else Decimal(cost),
     )
-    found = shown.get("internalPurchaseOrderNumber")
-    ours = str(found) if str(found or "").startswith(fields.KEY_PREFIX) else None
-    if found and ours is None:
-        obstacles.append("its internal order number, where our key would stand, is in use")
-    return ExistingLine(str(shown["id"]), record, ours, tuple(obstacles))
+    key = str(shown.get("internalPurchaseOrderNumber") or "") or None
+    return ExistingLine(str(shown["id"]), record, key, tuple(obstacles))
 
 
 def adoption(charge: ContractCharge, shown: Mapping[str, Any] | None, key: str) -> Document:

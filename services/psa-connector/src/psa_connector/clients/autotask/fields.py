@@ -15,7 +15,6 @@ from psa_connector.domain.adjustments import UnitRow
 from psa_connector.domain.operations import ContractCharge, ServiceAdjustment
 from psa_connector.domain.outcomes import Write
 from psa_connector.domain.preflight import ProductFacts, TargetFacts
-from psa_connector.domain.push_keys import PREFIX
 from psa_connector.domain.verdicts import Difference, Record
 
 RECURRING_SERVICE = 7  # contractType; the vendor's help names this number
@@ -26,7 +25,6 @@ CHARGE_FIELDS = (
     "contractID", "name", "description", "datePurchased", "unitQuantity", "unitPrice", "unitCost",
     "productID", "billingCodeID", "isBillableToCompany", "internalPurchaseOrderNumber",
 )  # fmt: skip
-KEY_PREFIX = PREFIX  # of every key of ours
 Document = dict[str, Any]
 
 

@@ -22,8 +22,6 @@ def existing(shown: Mapping[str, Any], key: KeyField) -> ExistingLine:
         obstacles.append("it has no first day")
     if Decimal(shown.get("lessIncluded") or 0):
         obstacles.append(f"{shown['lessIncluded']} of its units are free")
-    if key.id is None and shown.get("serialNumber"):
-        obstacles.append("its serial number, where our key would stand, is in use")
     record = Addition(
         product=Product("", str(shown["product"]["id"])),
         quantity=Decimal(shown["quantity"]),
@@ -35,9 +33,7 @@ def existing(shown: Mapping[str, Any], key: KeyField) -> ExistingLine:
         charged=shown.get("billCustomer") == "Billable",
         description=str(shown.get("invoiceDescription") or ""),
     )
-    found = key.read(shown)
-    ours = found if found and found.startswith(fields.KEY_PREFIX) else None
-    return ExistingLine(str(shown["id"]), record, ours, tuple(obstacles))
+    return ExistingLine(str(shown["id"]), record, key.read(shown) or None, tuple(obstacles))
 
 
 def adoption(

@@ -14,11 +14,9 @@ from typing import Any
 
 from psa_connector.domain.operations import Addition
 from psa_connector.domain.preflight import BillingCycle, ProductFacts, TargetFacts
-from psa_connector.domain.push_keys import PREFIX
 from psa_connector.domain.verdicts import Difference, Record
 
 KEY_CAPTION = "BCS Key"
-KEY_PREFIX = PREFIX  # of every key of ours
 Document = dict[str, Any]
 
 
