@@ -98,6 +98,69 @@ async def test_another_replica_and_a_crash_adopt_once_g2(world: PsaWorld, replic
     assert len(await world.vendors.calls("connectwise", "PATCH", "/additions/")) == 1
 
 
+async def edit(world: PsaWorld, id: str, **told: Any) -> None:
+    body = {"kind": "addition", "id": int(id), **told}
+    await world.vendors.control("connectwise", "POST", "/edit", body)
+
+
+async def test_an_adopted_line_that_is_gone_is_written_anew_c7(world: PsaWorld) -> None:
+    """Somebody deleted it between the yes and the write: the first plan counts again."""
+    id = await entered(world)
+    await world.alder()
+    await world.deliver(alder_may())
+    await adopt(world, (await proposals(world))[0])
+    await edit(world, id, delete=True)
+    await world.psa.work()
+
+    assert await world.states() == ["confirmed"] * 5
+    (first, *_) = await world.intents()
+    assert first["external_id"] != id
+    assert first["operation"]["effective_on"] == "2026-05-01"
+    assert await total(world) == alder_may().net
+
+
+async def test_an_adoption_is_withdrawn_and_the_line_asked_about_again_c7(
+    world: PsaWorld,
+) -> None:
+    """Edited after the yes, it is refused; without the adoption it is a line like any other."""
+    id = await entered(world)
+    await world.alder()
+    await world.deliver(alder_may())
+    (proposal,) = await proposals(world)
+    await adopt(world, proposal)
+    await edit(world, id, set={"quantity": 44})
+    await world.psa.work()
+    refused = await world.holds()
+    withdrawal = {"intent_id": proposal["intent_id"]}
+    await world.psa.ok("POST", "/v1/adoptions:withdraw", json=withdrawal)
+    await world.psa.work()
+    again = await world.psa.http.post("/v1/adoptions:withdraw", json=withdrawal)
+
+    assert ("vendor_refused", "intent/ALD-0002/1") in refused
+    assert ("existing_line", "intent/ALD-0002/1") in await world.holds()
+    assert [one["differences"] for one in await proposals(world)] == [["quantity is 44, not 43"]]
+    assert (again.status_code, again.json()["code"]) == (409, "nothing_adopted")
+
+
+async def test_an_adopted_line_can_still_be_dismissed_c7(world: PsaWorld) -> None:
+    """It was something else after all: ours goes beside it, with its own days."""
+    id = await entered(world)
+    await world.alder()
+    await world.deliver(alder_may())
+    await adopt(world, (await proposals(world))[0])
+    body = {"connection_id": "connectwise", "external_id": id}
+    await world.psa.ok("POST", "/v1/adoptions:dismiss", json=body)
+    await world.psa.work()
+    late = await world.psa.http.post(
+        "/v1/adoptions:withdraw", json={"intent_id": (await world.intents())[0]["id"]}
+    )
+
+    assert await world.states() == ["confirmed"] * 5
+    assert len(await world.vendors.additions()) == 6
+    assert (await world.intents())[0]["operation"]["effective_on"] == "2026-05-01"
+    assert (late.status_code, late.json()["code"]) == (409, "intent_under_way")
+
+
 async def test_a_dismissed_line_stays_and_ours_goes_beside_it_c7(world: PsaWorld) -> None:
     """A person said that it is something else."""
     id = await entered(world, quantity=3)

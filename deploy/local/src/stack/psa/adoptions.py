@@ -40,6 +40,15 @@ def confirm(
 
 
 @app.command()
+def withdraw(
+    intent: Annotated[str, typer.Argument(help="the intent that was to take a line over")],
+) -> None:
+    """Take a yes back, as long as it is not delivered; the line is asked about again."""
+    ask(lambda services: services.post(PSA, "/v1/adoptions:withdraw", {"intent_id": intent}))
+    output.console().print(f"{intent} takes nothing over", markup=False)
+
+
+@app.command()
 def dismiss(
     connection: Annotated[str, typer.Argument(help="id of the connection")], external: External
 ) -> None:

@@ -40,6 +40,14 @@ class Adoption(BaseModel):
     external_id: ExternalId
 
 
+class Withdrawal(BaseModel):
+    """Not ours after all, or not for this intent."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    intent_id: Text
+
+
 class Dismissal(BaseModel):
     """This line is something else."""
 
@@ -65,9 +73,16 @@ def add_routes(routes: APIRouter, database: Database, clients: Clients) -> None:
             intent = await adopting.adopt(tx, body.intent_id, body.external_id, line)
         return {"intent_id": intent.id, "external_id": body.external_id}
 
+    @routes.post("/adoptions:withdraw", operation_id="adoptions.withdraw")
+    async def withdraw(body: Withdrawal, caller: Operates) -> dict[str, str]:
+        """Take back what was confirmed, before it is delivered; the line is asked about again."""
+        async with database.transaction(actor=caller.subject) as tx:
+            intent = await adopting.withdraw(tx, body.intent_id)
+        return {"intent_id": intent.id}
+
     @routes.post("/adoptions:dismiss", operation_id="adoptions.dismiss")
     async def dismiss(body: Dismissal, caller: Operates) -> dict[str, str]:
-        """Write ours beside a line; it is never asked about again."""
+        """Write ours beside a line, adopted or not; it is never asked about again."""
         async with database.transaction(actor=caller.subject) as tx:
             await adopting.dismiss(tx, body.connection_id, body.external_id)
         return {"connection_id": body.connection_id, "external_id": body.external_id}

@@ -55,6 +55,10 @@ class Refused(PsaError):
     """The vendor said no to this record, in its own words. Repeating it cannot help."""
 
 
+class AdoptionGone(PsaError):
+    """The line to take over is not there any more. Nothing was written."""
+
+
 class WriteUnknown(PsaError):
     """A write was sent and nobody saw its outcome: read back before anything else."""
 
@@ -177,7 +181,7 @@ class PsaClient(Protocol):
         """Send the one request, and not after `work.leave_by`, whatever had to be read before.
 
         Raises:
-            Unavailable, Throttled, Busy, Denied, Refused: nothing was written.
+            Unavailable, Throttled, Busy, Denied, Refused, AdoptionGone: nothing was written.
             WriteUnknown: perhaps it was.
         """
         ...

@@ -135,12 +135,7 @@ async def adopt(
         NotFound: `intent_unknown`.
         Conflict: `intent_under_way`, `line_taken`, `not_adoptable`.
     """
-    intent = await intents.lock(tx, intent_id)
-    if intent is None:
-        raise NotFound("intent_unknown", f"there is no intent {intent_id}")
-    if intent.state not in {State.PLANNED, *WAITS_FOR_A_PERSON} or intent.answered:
-        detail = f"an intent that is {intent.state} cannot adopt any more"
-        raise Conflict("intent_under_way", detail)
+    intent = await _undelivered(tx, intent_id)
     if line is None:
         if not await adoptions.link_service(tx, intent, external_id):
             raise Conflict("line_taken", f"{external_id} or {intent.target} is linked already")
@@ -164,11 +159,32 @@ async def adopt(
     return await intents.get(tx, intent.id) or intent
 
 
+async def withdraw(tx: Transaction, intent_id: str) -> Intent:
+    """Take an adoption back: the intent is planned as before, and the line asked about again.
+
+    Raises:
+        NotFound: `intent_unknown`.
+        Conflict: `intent_under_way`, `nothing_adopted`.
+    """
+    intent = await _undelivered(tx, intent_id)
+    external_id = await adoptions.withdraw(tx, intent.id)
+    if external_id is None:
+        raise Conflict("nothing_adopted", f"intent {intent_id} takes over no line")
+    await sources.set_checked(tx, intent.source_seq, passed=False)
+    await _go_on(tx, intent)
+    await tx.record(
+        "adoption.withdrawn", f"intent/{intent.id}", before={"external_id": external_id}
+    )
+    return await intents.get(tx, intent.id) or intent
+
+
 async def dismiss(tx: Transaction, connection_id: str, external_id: str) -> None:
-    """This line is something else: ours will be written beside it.
+    """This line is something else: ours will be written beside it. What was to take it over does
+    not any more.
 
     Raises:
         NotFound: `connection_unknown`.
+        Conflict: `intent_under_way`: it is being taken over this moment.
         Invalid: `not_for_lines` where a PSA has no lines that anybody could enter.
     """
     connection = await connections.get(tx, connection_id)
@@ -176,12 +192,26 @@ async def dismiss(tx: Transaction, connection_id: str, external_id: str) -> None
         raise NotFound("connection_unknown", f"there is no connection {connection_id}")
     if not kinds_of(connection.vendor) & LINES:
         raise Invalid("not_for_lines", f"{connection.vendor} has no lines to dismiss")
+    adopter = await adoptions.adopter(tx, connection_id, external_id)
+    if adopter is not None:
+        await withdraw(tx, adopter)
     await adoptions.dismiss(tx, connection_id, external_id)
     await sources.reopen_connection(tx, connection_id)
     await tx.record(
         "adoption.dismissed", f"connection/{connection_id}", after={"external_id": external_id}
     )
     tx.wake(PLAN)
+
+
+async def _undelivered(tx: Transaction, intent_id: str) -> Intent:
+    """An intent that can still be decided about."""
+    intent = await intents.lock(tx, intent_id)
+    if intent is None:
+        raise NotFound("intent_unknown", f"there is no intent {intent_id}")
+    if intent.state not in {State.PLANNED, *WAITS_FOR_A_PERSON} or intent.answered:
+        detail = f"nothing can be decided about an intent that is {intent.state}"
+        raise Conflict("intent_under_way", detail)
+    return intent
 
 
 async def _go_on(tx: Transaction, intent: Intent) -> None:

@@ -14,7 +14,8 @@ from psa_connector.domain.mapping import Block, Reason
 from psa_connector.domain.operations import ServiceAdjustment
 from psa_connector.domain.verdicts import Observation
 from psa_connector.handlers.announcing import announce_refusal, refusal
-from psa_connector.store import connections, intents, operations, queue, sources
+from psa_connector.store import adoptions, connections, intents, operations, queue, sources
+from psa_connector.store.intents import Intent
 from psa_connector.store.queue import Claim, Settlement
 from shared.contracts.psa_connector import DeliveryConfirmed
 from shared.kernel.ids import derived_id
@@ -41,6 +42,7 @@ class Outcome:
     wrote: bool = False
     blocks: tuple[Block, ...] = ()
     pause: Pause | None = None
+    unadopts: bool = False  # the line to take over is gone: the first plan counts again
 
 
 async def settle(tx: Transaction, held: Claim, outcome: Outcome) -> None:
@@ -64,10 +66,24 @@ async def settle(tx: Transaction, held: Claim, outcome: Outcome) -> None:
             await _blocked(tx, held, outcome.blocks)
         case State.REJECTED | State.DRIFTED:
             await _refused(tx, held, outcome)
+        case State.PLANNED if outcome.unadopts:
+            await _unadopted(tx, intent, result)
         case State.UNKNOWN if intent.state is State.SENDING:
             await _record(tx, "psa.outcome-unknown", held, outcome)
         case _:
             return
+
+
+async def _unadopted(tx: Transaction, intent: Intent, result: Settlement) -> None:
+    """Other lines may be there by now: preflight looks again."""
+    external_id = await adoptions.withdraw(tx, intent.id)
+    await sources.set_checked(tx, intent.source_seq, passed=False)
+    await tx.record(
+        "adoption.withdrawn",
+        f"intent/{intent.id}",
+        before={"external_id": external_id},
+        reason=result.detail,
+    )
 
 
 async def remember_check(tx: Transaction, held: Claim) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from psa_connector.clients.psa import (
+    AdoptionGone,
     Busy,
     Denied,
     PsaClient,
@@ -257,6 +258,8 @@ def after_error(held: Claim, error: PsaError, *, look_again_s: float) -> Outcome
         case Denied():
             pause = Pause(DENIED_S, "credentials_refused", str(error))
             return Outcome(replace(waits, wait_s=0.0), pause=pause)
+        case AdoptionGone():
+            return Outcome(replace(waits, wait_s=0.0, failures=0), unadopts=True)
         case Refused() if not held.resolves:
             refused = Settlement(State.REJECTED, Reason.VENDOR_REFUSED.value, str(error))
             return Outcome(refused)

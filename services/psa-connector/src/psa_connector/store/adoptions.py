@@ -47,6 +47,20 @@ ON CONFLICT (intent_id) DO UPDATE SET
     decided_at = EXCLUDED.decided_at
 """
 SET_OPERATION = "UPDATE intent SET operation = $2 WHERE id = $1"
+WITHDRAW = """
+WITH given_up AS (
+    DELETE FROM adoption WHERE intent_id = $1 RETURNING external_id, planned, operation
+)
+UPDATE intent i SET
+    operation = CASE WHEN i.operation = g.operation THEN g.planned ELSE i.operation END
+FROM given_up g WHERE i.id = $1
+RETURNING g.external_id
+"""
+ADOPTER = """
+SELECT i.id FROM adoption a JOIN intent i ON i.id = a.intent_id
+WHERE i.connection_id = $1 AND a.external_id = $2 AND i.state <> 'confirmed'
+  AND a.operation = i.operation
+"""
 DISMISS = """
 INSERT INTO dismissed_line (connection_id, external_id, decided_by, decided_at)
 VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING
@@ -102,6 +116,18 @@ async def adopt(tx: Transaction, intent: Intent, external_id: str, record: LineR
     row = operations.to_row(kind_of(record), record)
     await tx.execute(PUT, intent.id, external_id, row, tx.actor, tx.now)
     await tx.execute(SET_OPERATION, intent.id, row)
+
+
+async def withdraw(tx: Transaction, intent_id: str) -> str | None:
+    """The intent wants again what was planned; returns the line that it gave up."""
+    found = await tx.fetchval(WITHDRAW, intent_id)
+    return None if found is None else str(found)
+
+
+async def adopter(reader: Reader, connection_id: str, external_id: str) -> str | None:
+    """The intent that is to take over a line and has not done so yet."""
+    found = await reader.fetchval(ADOPTER, connection_id, external_id)
+    return None if found is None else str(found)
 
 
 async def dismiss(tx: Transaction, connection_id: str, external_id: str) -> None:

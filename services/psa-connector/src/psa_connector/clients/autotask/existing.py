@@ -8,7 +8,7 @@ from typing import Any
 
 from psa_connector.clients.autotask import fields
 from psa_connector.clients.autotask.fields import Document
-from psa_connector.clients.psa import Refused
+from psa_connector.clients.psa import AdoptionGone, Refused
 from psa_connector.domain.adopting import ExistingLine
 from psa_connector.domain.operations import ContractCharge, Product
 
@@ -40,10 +40,11 @@ def adoption(charge: ContractCharge, shown: Mapping[str, Any] | None, key: str) 
     """The key into a charge that is still what a person agreed to.
 
     Raises:
-        Refused: it is gone, has changed, is billed, or carries another number.
+        AdoptionGone.
+        Refused: it has changed, is billed, or carries another number.
     """
     if shown is None:
-        raise Refused("the charge to adopt is gone")
+        raise AdoptionGone("the charge to adopt is gone")
     there = shown.get("internalPurchaseOrderNumber")
     if there and there != key:
         raise Refused(f"the charge to adopt carries {there} where our key would stand")

@@ -9,7 +9,7 @@ from typing import Any
 
 from psa_connector.clients.connectwise import fields
 from psa_connector.clients.connectwise.fields import Document, KeyField
-from psa_connector.clients.psa import Refused
+from psa_connector.clients.psa import AdoptionGone, Refused
 from psa_connector.domain.adopting import ExistingLine
 from psa_connector.domain.operations import Addition, Product
 
@@ -44,10 +44,11 @@ def adoption(
     Custom fields travel as a whole: those of others are kept.
 
     Raises:
-        Refused: it is gone, has changed, or somebody else's key is in it.
+        AdoptionGone.
+        Refused: it has changed, or somebody else's key is in it.
     """
     if shown is None:
-        raise Refused("the addition to adopt is gone")
+        raise AdoptionGone("the addition to adopt is gone")
     there = field.read(shown)
     if there and there != key:
         raise Refused(f"the addition to adopt carries {there} where our key would stand")
