@@ -179,3 +179,13 @@ async def test_a_foreign_cursor_is_refused(rating: InProcess, cursor: str) -> No
     """A cursor that we did not make is no beginning."""
     answer = await rating.http.post("/v1/replays", json={"cursor": cursor})
     assert (answer.status_code, answer.json()["code"]) == (422, "cursor_invalid")
+
+
+@pytest.mark.parametrize("until", ["2026-05-01", "2026-06-01"])
+async def test_a_period_without_a_day_is_refused(rating: InProcess, until: str) -> None:
+    """Nothing compared is no clean result: neither of charges nor of the log."""
+    body = {"from": "2026-06-01", "to": until}
+    charges = await rating.http.post("/v1/replays", json=body)
+    log = await rating.http.get(f"/v1/licence-changes?from=2026-06-01&until={until}")
+    for answer in (charges, log):
+        assert (answer.status_code, answer.json()["code"]) == (422, "period_empty")

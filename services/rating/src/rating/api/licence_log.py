@@ -15,6 +15,7 @@ from rating.api.paging import Named, OptionalFilter, after_numbers
 from rating.store import licence_log
 from rating.store.licence_log import Logged, Wanted
 from shared.kernel.errors import NotFound
+from shared.kernel.periods import Period
 from shared.runtime.postgres import Database
 from shared.runtime.web import CursorParam, Limit, Reads, encode_cursor, page
 
@@ -37,6 +38,8 @@ def _wanted(
     effective_from: From = None,
     until: Until = None,
 ) -> Wanted:
+    if effective_from is not None and until is not None:
+        Period(effective_from, until)  # no day in it: period_empty
     return Wanted(subscription_id, contract_id, customer_id, effective_from, until)
 
 

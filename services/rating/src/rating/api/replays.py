@@ -14,6 +14,7 @@ from rating.handlers.price_changes import news_of
 from rating.handlers.replaying import Replayed, Scope, replay_customer
 from rating.store import facts
 from shared.kernel.errors import Invalid
+from shared.kernel.periods import Period
 from shared.runtime.postgres import Database
 from shared.runtime.web import Reads, decode_cursor, encode_cursor
 
@@ -40,6 +41,8 @@ def router(database: Database) -> APIRouter:
         """Compute every charge again by the code that bills, and compare it with the published
         one; with `prices`, as if these rules, promotions and rates were in the books. Nothing is
         kept. Some customers a request; go on with `next_cursor`."""
+        if body.since is not None and body.until is not None:
+            Period(body.since, body.until)  # no day in it: period_empty
         items = body.prices.items() if body.prices else ()
         news = await news_of(database, items)
         scope = Scope(Span(body.since, body.until), body.contract_id, tuple(news))
