@@ -265,3 +265,16 @@ def test_a_subscription_that_came_with_its_term_ends_with_it() -> None:
 
     assert [x[1] for x in brief(found)] == ["2026-09-10", "2026-10-01"]
     assert [f"{line.span.end}" for line, _, _ in found.lines] == ["2026-09-30", "2026-10-31"]
+
+
+def test_a_list_price_of_two_markets_renews_nothing() -> None:
+    """The markets part while the term runs: which price a renewal takes nobody can tell."""
+    rows = [
+        sheet_row(E3_MONTHLY, "36.00", "40.00", effective_until=day("2026-07-01")),
+        sheet_row(E3_MONTHLY, "38.00", "44.00", market="DE", effective_from=day("2026-07-01")),
+        sheet_row(E3_MONTHLY, "39.00", "44.00", market="NL", effective_from=day("2026-07-01")),
+    ]
+    premises = Premises(PriceBook.of((), rows), "USD", day("2026-07-31"))
+
+    with pytest.raises(Held, match="market_ambiguous"):
+        expected_of(build([purchased("bought", 10, MONTH)]), premises)

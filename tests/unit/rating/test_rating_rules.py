@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rating.domain import rules
 from rating.domain.cycles import boundary_for, charge_cycle, charge_starts, usage_boundary
 from rating.domain.ownership import is_before_all, owner_of_change, owner_of_cycle
-from rating.domain.pricing import PriceBook, licence_price
+from rating.domain.pricing import PriceBook, licence_price, provider_price
 from rating.domain.rules import (
     Base,
     CostPlus,
@@ -300,7 +300,7 @@ def test_a_contract_is_priced_by_the_sheets_of_its_market() -> None:
     [
         (None, [], "market_ambiguous"),
         (None, [rule("r", CostPlus(Decimal(10)))], "market_ambiguous"),
-        (None, [fixed(PREMIUM, "20.00")], None),  # the sale needs no sheet
+        (None, [fixed(PREMIUM, "20.00")], "market_ambiguous"),  # the cost is of a sheet
         ("FR", [], "no_price_in_market"),
         ("FR", [fixed(PREMIUM, "20.00")], "no_price_in_market"),
     ],
@@ -325,3 +325,77 @@ def test_markets_that_ask_the_same_need_no_choice() -> None:
     book = in_markets(NL=("18.04", "22.00"), DE=("18.04", "22.00"))
 
     assert licence_price(book, contract(), PREMIUM, day("2026-04-01")).price == Decimal("22.00")
+
+
+BY_YEAR = [
+    sheet_row(PREMIUM, cost, listed, market=market, effective_from=since, effective_until=until)
+    for market, cost, listed, since, until in [
+        ("NL", "18.04", "22.00", day("2025-01-01"), day("2026-01-01")),
+        ("DE", "17.00", "22.00", day("2025-01-01"), day("2026-01-01")),
+        ("NL", "19.00", "23.00", day("2026-01-01"), None),
+        ("DE", "19.00", "23.00", day("2026-01-01"), None),
+    ]
+]
+
+
+@pytest.mark.parametrize(
+    ("term_start", "rules", "expected"),
+    [
+        ("2025-06-01", [], "market_ambiguous"),
+        ("2025-06-01", [fixed(PREMIUM, "20.00")], "market_ambiguous"),
+        ("2026-02-01", [], "23.00 19.00"),
+        ("2026-02-01", [fixed(PREMIUM, "20.00")], "20.00 19.00"),
+    ],
+)
+def test_markets_have_to_agree_on_the_day_whose_cost_is_ours(
+    term_start: str, rules: list[Rule], expected: str
+) -> None:
+    """The cost is locked since the term began, the price since the contract did."""
+    terms = contract(starts_on=day("2026-02-01"))
+
+    try:
+        price = licence_price(PriceBook.of(rules, BY_YEAR), terms, PREMIUM, day(term_start))
+        found = f"{price.price} {price.cost}"
+    except Held as held:
+        found = held.code
+
+    assert expected == found
+
+
+def test_list_prices_of_two_markets_do_not_matter_under_a_fixed_price() -> None:
+    """What we pay is the same, and nobody sells at the list price."""
+    book = replace(
+        in_markets(NL=("18.04", "22.00"), DE=("18.04", "21.00")),
+        rules=(fixed(PREMIUM, "20.00"),),
+    )
+
+    found = licence_price(book, contract(), PREMIUM, day("2026-04-01"))
+
+    assert (Decimal("20.00"), Decimal("18.04")) == (found.price, found.cost)
+
+
+@pytest.mark.parametrize("currency", ["USD", "GBP"])
+def test_a_cost_in_another_currency_is_of_one_market_too(currency: str) -> None:
+    """A fixed price in GBP, and two sheets in other currencies: neither is taken for ours."""
+    rows = [
+        sheet_row(PREMIUM, "18.04", "22.00", market="NL", currency="EUR"),
+        sheet_row(PREMIUM, "18.04", "22.00", market="US", currency=currency),
+    ]
+    book = PriceBook.of([rule("r", Fixed(Decimal("20.00"), "GBP"))], rows)
+    terms = contract(currency="GBP")
+
+    if currency == "GBP":
+        assert licence_price(book, terms, PREMIUM, day("2026-04-01")).cost_currency == "GBP"
+    else:
+        with pytest.raises(Held, match="market_ambiguous"):
+            licence_price(book, terms, PREMIUM, day("2026-04-01"))
+
+
+def test_what_the_provider_asks_is_of_one_market() -> None:
+    """Two markets in one currency: the same cost is an answer, two costs are none."""
+    same = in_markets(NL=("18.04", "22.00"), DE=("18.04", "21.00"))
+    differing = in_markets(NL=("18.04", "22.00"), DE=("17.00", "21.00"))
+
+    assert provider_price(same, PREMIUM, "USD", day("2026-04-01")).unit_price == Decimal("18.04")
+    with pytest.raises(Held, match="market_ambiguous"):
+        provider_price(differing, PREMIUM, "USD", day("2026-04-01"))

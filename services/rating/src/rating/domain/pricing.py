@@ -108,7 +108,7 @@ def licence_price(
     if not (rule and isinstance(rule.price, Fixed)):
         _require_one_price(own, product, as_of)
     price = _customer_price(rule, row, contract, product, as_of)
-    cost = _cost_row(rows, contract.currency, term_start, as_of)
+    cost = _cost_row(rows, contract.currency, product, (term_start, as_of))
     return UnitPrice(
         price=price,
         cost=cost.unit_price,
@@ -141,23 +141,26 @@ def _rows_in_market(
 
 def _require_one_price(rows: Sequence[SheetRow], product: LicenceProduct, as_of: date) -> None:
     """The contract says no market: then all that have the product must ask the same."""
-    markets = sorted({row.market for row in rows})
-    if len(markets) < 2:
-        return
-    in_force = [row_on([r for r in rows if r.market == market], as_of) for market in markets]
-    if len({(row.unit_price, row.erp_price) for row in in_force if row}) > 1:
-        raise Held(
-            "market_ambiguous",
-            f"{', '.join(markets)} have different prices of {product.key} in "
-            f"{rows[0].currency}: the contract has to say its market",
-        )
+    in_force = _rows_in_force(rows, as_of)
+    if len({(row.unit_price, row.erp_price) for row in in_force}) > 1:
+        raise _ambiguous(in_force, product)
+
+
+def _ambiguous(rows: Sequence[SheetRow], product: LicenceProduct) -> Held:
+    markets = ", ".join(sorted({row.market for row in rows}))
+    currencies = " and ".join(sorted({row.currency for row in rows}))
+    return Held(
+        "market_ambiguous",
+        f"{markets} have different prices of {product.key} in {currencies}: the contract has to "
+        "say its market",
+    )
 
 
 def provider_price(book: PriceBook, product: LicenceProduct, currency: str, day: date) -> SheetRow:
     """What the provider charges us for a seat whose price was locked on `day`.
 
     Raises:
-        Held: `unknown_product`, `no_price_in_currency`.
+        Held: `unknown_product`, `no_price_in_currency`, `market_ambiguous`.
     """
     rows = book.rows_of(product)
     if not rows:
@@ -165,7 +168,7 @@ def provider_price(book: PriceBook, product: LicenceProduct, currency: str, day:
     own = [row for row in rows if row.currency == currency]
     if not own:
         raise Held("no_price_in_currency", f"no price sheet has {product.key} in {currency}")
-    return _cost_row(own, currency, day, day)
+    return _cost_row(own, currency, product, (day,))
 
 
 def subject_of(contract: ContractChanged, product: LicenceProduct) -> Scope:
@@ -231,20 +234,41 @@ def published(exact: Fraction, currency: str) -> Decimal:
 
 def row_on(rows: Iterable[SheetRow], day: date) -> SheetRow | None:
     """The row in force: the latest to take effect, in the sheet that was fetched last."""
-    return max(
-        (row for row in rows if row.covers(day)),
-        key=lambda r: (r.effective_from, r.fetched_at, r.market, r.sheet_id),
-        default=None,
-    )
+    return max((row for row in rows if row.covers(day)), key=_lateness, default=None)
 
 
-def _cost_row(rows: Iterable[SheetRow], currency: str, term_start: date, as_of: date) -> SheetRow:
+def _lateness(row: SheetRow) -> tuple[date, datetime, str, str]:
+    return (row.effective_from, row.fetched_at, row.market, row.sheet_id)
+
+
+def _rows_in_force(rows: Iterable[SheetRow], day: date) -> list[SheetRow]:
+    """The one of every market that has any."""
+    return [row for own in _by_market(rows) if (row := row_on(own, day))]
+
+
+def _by_market(rows: Iterable[SheetRow]) -> Iterable[list[SheetRow]]:
+    found: dict[str, list[SheetRow]] = {}
+    for row in rows:
+        found.setdefault(row.market, []).append(row)
+    return found.values()
+
+
+def _cost_row(
+    rows: Sequence[SheetRow], currency: str, product: LicenceProduct, days: Iterable[date]
+) -> SheetRow:
     """What we pay is locked since the term began. Sheets that old may never have been read; then
     the nearest later one is our best knowledge of a cost that the provider's invoice will correct.
+
+    Raises:
+        Held: `market_ambiguous`, where that is another amount in another market.
     """
-    own = [r for r in rows if r.currency == currency]
-    candidates = own or list(rows)
-    found = row_on(candidates, term_start) or row_on(candidates, as_of)
-    return found or min(
-        candidates, key=lambda r: (r.effective_from, r.currency, r.market, r.sheet_id)
-    )
+    candidates = [row for row in rows if row.currency == currency] or rows
+    in_force = next((found for day in days if (found := _rows_in_force(candidates, day))), None)
+    chosen = in_force or [min(own, key=_earliness) for own in _by_market(candidates)]
+    if len({(row.unit_price, row.currency) for row in chosen}) > 1:
+        raise _ambiguous(chosen, product)
+    return max(chosen, key=_lateness) if in_force else min(chosen, key=_earliness)
+
+
+def _earliness(row: SheetRow) -> tuple[date, str, str, str]:
+    return (row.effective_from, row.currency, row.market, row.sheet_id)

@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from rating.domain.pricing import PriceBook, SheetRow, provider_price
+from rating.domain.pricing import PriceBook, provider_price
 from rating.domain.provider_lines import Line, Outcome, Refusal, Rounding, expected_lines, read_case
 from rating.domain.timeline import State, Step, Timeline
 from shared.contracts.ingest import ChangeKind
@@ -50,8 +50,8 @@ def expected_of(timeline: Timeline, premises: Premises) -> Expected:
     """The provider's lines of one subscription.
 
     Raises:
-        Held: `unknown_product`, `no_price_in_currency`; `history_unexplained` where the facts do
-            not follow from each other.
+        Held: `unknown_product`, `no_price_in_currency`, `market_ambiguous`; `history_unexplained`
+            where the facts do not follow from each other.
     """
     steps = [step for step in timeline.steps if step.day <= premises.through]
     if not steps:
@@ -222,17 +222,17 @@ def _seats(delta: int, at: datetime) -> list[dict[str, Any]]:
 
 def _list_prices(timeline: Timeline, premises: Premises, *, since: str) -> list[dict[str, Any]]:
     """What a renewal that no fact tells of would take (R-LOCK)."""
-    found: dict[date, SheetRow] = {}
+    found: dict[date, str] = {}
     for state in timeline.terms:
         for row in premises.book.rows_of(state.product):
             day = row.effective_from
             in_force = timeline.on(day).product == state.product
-            if row.currency == premises.currency and in_force and day <= premises.through:
-                found[day] = row
+            due = since < day.isoformat() <= premises.through.isoformat()
+            if row.currency == premises.currency and in_force and due:
+                found[day] = premises.price(state, day)
     return [
-        _event("price_list_change", start_of(day), to_unit_price=f"{row.unit_price:f}")
-        for day, row in sorted(found.items())
-        if day.isoformat() > since
+        _event("price_list_change", start_of(day), to_unit_price=price)
+        for day, price in sorted(found.items())
     ]
 
 
