@@ -186,6 +186,21 @@ async def test_a_change_before_the_contract_is_blocked_a3(world: PsaWorld) -> No
     assert await world.vendors.calls(*POSTS) == []
 
 
+async def test_a_correction_of_an_opening_begins_with_the_contract_a3(world: PsaWorld) -> None:
+    """The opening's day is before it; what is added there, and taken back, arrives all the same."""
+    await world.elm()
+    await world.deliver(
+        change("o", 0, 30, "2026-04-09", kind=ChangeKind.OPENING),
+        change("more", 30, 34, "2026-04-09", supersedes=("o",)),
+        change("less", 34, 30, "2026-04-09", reverses="more"),
+    )
+
+    assert await world.holds() == []
+    assert set(await world.states()) == {"confirmed"}
+    starts_on = AUTOTASK_SEED["contracts"][0]["startDate"][:10]
+    assert [row[1:3] for row in await adjustments(world)] == [(starts_on, 4), (starts_on, -4)]
+
+
 async def test_too_many_threads_is_waited_for_a8(world: PsaWorld) -> None:
     """A 500 about the thread threshold is no refusal."""
     await world.elm()

@@ -222,6 +222,32 @@ def test_an_opening_starts_with_the_contract_a3() -> None:
     assert within_contract(real, day("2026-06-12")).effective_on == day("2025-07-12")
 
 
+@pytest.mark.parametrize("link", [{"supersedes": ("opened",)}, {"reverses": "opened"}])
+def test_what_corrects_an_opening_starts_with_the_contract_too_a3(link: dict[str, Any]) -> None:
+    """It lies on the opening's day, and nobody could ever unblock it there."""
+    correction = adjustment(40, 44, "2025-07-12", **link)
+
+    moved = within_contract(correction, day("2026-06-12"))
+
+    assert moved == replace(correction, effective_on=day("2026-06-12"))
+    assert within_contract(correction, None) == correction
+    assert within_contract(correction, day("2025-07-01")) == correction
+
+
+def test_a_correction_is_no_opening_a2() -> None:
+    """Four seats bought since make 44 of 40: that the four of the correction are missing remains
+    to be written, on its day."""
+    correction = adjustment(40, 44, "2026-06-01", supersedes=("opened",), recorded_at=EARLY_JUNE)
+    rows = (
+        UnitRow(1, day("2026-06-01"), day("2026-06-03"), 40),
+        UnitRow(2, day("2026-06-03"), day("2026-06-30"), 44),
+    )
+
+    found = judged(correction, Services((Units("9001", rows),), linked=True))
+
+    assert found == Write("9001", 4, restate_price=False)
+
+
 TOTAL = (
     UnitRow(1, day("2026-06-01"), day("2026-06-09"), 30),
     UnitRow(2, day("2026-06-09"), day("2026-06-30"), 22),

@@ -72,18 +72,22 @@ def draft_adjustment(entry: LicenceChangeRated, product: Product) -> Draft | Non
             restates_price=entry.price_changed,
             opening=entry.kind is ChangeKind.OPENING,
             recorded_on=utc_day(entry.recorded_at),
+            corrects=bool(entry.supersedes) or entry.reverses is not None,
         ),
         block=None if product.external_id else unmapped(product),
     )
 
 
 def within_contract(adjustment: ServiceAdjustment, starts_on: date | None) -> ServiceAdjustment:
-    """An opening older than the PSA contract opens with the contract.
+    """An opening older than the PSA contract opens with the contract, and so does what corrects it.
 
-    What was served before that day was billed elsewhere. Real changes keep their day: preflight
-    blocks those outside the contract.
+    What was served before that day was billed elsewhere. A correction is only about seats, and its
+    day is that of the entry it corrects or of the truth: before the contract there is no other day
+    on which it could ever be written. Real changes keep their day: preflight blocks those outside
+    the contract.
     """
-    if not adjustment.opening or starts_on is None or adjustment.effective_on >= starts_on:
+    moves = adjustment.opening or adjustment.corrects
+    if not moves or starts_on is None or adjustment.effective_on >= starts_on:
         return adjustment
     return replace(adjustment, effective_on=starts_on)
 

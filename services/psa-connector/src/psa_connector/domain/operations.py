@@ -79,6 +79,7 @@ class ServiceAdjustment:
     restates_price: bool
     opening: bool  # first sight of a subscription that existed before
     recorded_on: date
+    corrects: bool = False  # takes an earlier entry back, or tells what was true instead of it
 
 
 @dataclass(frozen=True, slots=True)
