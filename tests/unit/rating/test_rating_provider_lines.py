@@ -233,6 +233,22 @@ def test_the_telecom_part_of_a_price_follows_a_new_one_in_proportion() -> None:
     assert [x["amount"] for x in found] == ["45.00", "12.00", "47.37", "12.63"]
 
 
+def test_what_a_partial_upgrade_made_is_renewed_by_the_same_order() -> None:
+    """R-SCHED: the order may be written a day late; then it is so for both, on one invoice."""
+    found = lines(
+        bought(qty=2),
+        event("upgrade", "2025-06-16", qty=1, to_sku="E5", to_unit_price="60.00"),
+        event("renew", "2025-07-01T00:00:00Z", completed_at="2025-07-02T02:00:00Z"),
+        term="P1M",
+    )
+
+    renewals = [x for x in found if x["charge_type"] == "renew"]
+    assert [(x["subscription"], x["order_date"], x["start"]) for x in renewals] == [
+        ("S1", "2025-07-02", "2025-07-01"),
+        ("S2", "2025-07-02", "2025-07-01"),
+    ]
+
+
 def test_what_a_partial_upgrade_made_is_not_renewed_twice() -> None:
     """An event that names a subscription renews that one; the other has an event of its own."""
     found = lines(

@@ -169,15 +169,23 @@ def renew(history: History, event: Event) -> None:
     ordered = completed.date() if completed else event.day
     renewed(history, subscription, event, order_date=ordered)
     if event.subscription is None:
-        _renew_with_it(history, subscription, event)
+        _renew_with_it(history, subscription, event, order_date=ordered)
 
 
-def _renew_with_it(history: History, leader: Subscription, event: Event) -> None:
-    """What came from it by a partial upgrade ends on the same day: it renews too, as it is."""
+def _renew_with_it(
+    history: History, leader: Subscription, event: Event, *, order_date: date
+) -> None:
+    """What came from it by a partial upgrade ends on the same day: it renews too, as it is, by the
+    same order."""
     told = {name: event.fields[name] for name in ("completed_at",) if name in event.fields}
+    alike = replace(event, fields=told)
     for one in tuple(history.subscriptions.values()):
-        if one.name != leader.name and one.term.end == leader.term.end:
-            advance(history, one, event.day, replace(event, fields=told))
+        if one.name == leader.name or one.term.end != leader.term.end:
+            continue
+        ended = advance(history, one, one.term.end, alike)
+        if is_billed(ended) and ended.auto_renew and not ended.trial:
+            following = renewed(history, ended, alike, order_date=order_date)
+            advance(history, following, event.day, alike)
 
 
 def schedule_change(history: History, event: Event) -> None:
