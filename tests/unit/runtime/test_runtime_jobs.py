@@ -157,6 +157,42 @@ async def test_a_step_that_fails_while_it_is_cancelled_ends_all_the_same() -> No
     assert task.cancelled()
 
 
+async def by_itself() -> None:
+    """As a future does that somebody else cancelled."""
+    raise asyncio.CancelledError
+
+
+async def by_its_own_task() -> None:
+    """As a timeout or a lease does that is not taken back."""
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("cancelled", [by_itself, by_its_own_task])
+async def test_a_cancellation_that_nobody_asked_for_ends_the_service(
+    cancelled: Callable[[], Awaitable[None]],
+) -> None:
+    """A group of tasks takes a cancelled one for one that was meant to end: the job would never
+    run again, and nobody would know. A process that ends is started again."""
+    other, patient = stepping([])
+
+    async def step() -> bool:
+        await cancelled()
+        return True
+
+    jobs = (Job("other", patient, every_s=NEVER_BY_ITSELF_S), Job("work", step))
+    task = asyncio.create_task(JobRunner(jobs).run())
+    done, _ = await asyncio.wait([task], timeout=5)
+
+    assert {task} == done
+    ended = task.exception()
+    assert isinstance(ended, ExceptionGroup)
+    assert [str(e) for e in ended.exceptions] == ["job work: cancelled, and not by its runner"]
+    assert other == [0]
+
+
 async def test_running_steps_are_counted() -> None:
     """`/activity` says whether the process is idle."""
     go_on = asyncio.Event()

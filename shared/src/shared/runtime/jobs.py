@@ -69,10 +69,28 @@ class JobRunner:
             bell.set()
 
     async def run(self) -> None:
+        """Until cancelled.
+
+        Raises:
+            ExceptionGroup: a job ended by itself; the process has to be started again.
+        """
+        runner = asyncio.current_task()
+        assert runner is not None
         async with asyncio.TaskGroup() as group:
             for job in self._jobs:
                 for bell in self._bells[job.name]:
-                    group.create_task(self._loop(job, bell), name=f"job {job.name}")
+                    group.create_task(self._kept_up(job, bell, runner), name=f"job {job.name}")
+
+    async def _kept_up(self, job: Job, bell: _Bell, runner: asyncio.Task[object]) -> None:
+        """A cancellation that is not the runner's would end the job for ever, and the group would
+        take it for meant."""
+        try:
+            await self._loop(job, bell)
+        except asyncio.CancelledError as cancelled:
+            if runner.cancelling():
+                raise
+            log.critical("job.ended", job=job.name, exc_info=True)
+            raise RuntimeError(f"job {job.name}: cancelled, and not by its runner") from cancelled
 
     async def _loop(self, job: Job, bell: _Bell) -> None:
         failures = 0
