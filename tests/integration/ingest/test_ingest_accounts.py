@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 
 from ingest.clients.partner_center import PartnerCenter
+from ingest.handlers import SWEEPS, SYNCS, sweeping
+from ingest.handlers.observing import Look, Seen
+from ingest.store.subscriptions import Observation
 from integration.ingest.conftest import CALLBACK, Scene, staged
 from integration.ingest.test_ingest_invoices_and_prices import RESERVATION
 from integration.ingest.test_ingest_orders import place, until_ended
@@ -19,6 +22,8 @@ from integration.ingest.test_ingest_usage_exports import INVOICE, batches, close
 from integration.ingest.test_ingest_webhook_receiver import deliveries, event, signed
 from shared.contracts.ingest import ProviderPurchaseRecorded
 from shared.kernel.clock import FrozenClock
+from shared.kernel.errors import Invalid
+from shared.runtime.postgres import Transaction
 from support.partner_center import ALDER, ANNUAL, BIRCH, MONTHLY, SEED, TENANT
 from support.servers import FreshDatabase
 
@@ -193,6 +198,30 @@ async def test_a_subscription_stays_with_the_account_that_sold_it(two: Scene) ->
     [check] = [c for c in checks if c["subscription_id"] == ANNUAL]
     assert check["account_id"] == "default"
     assert "subscription_of_another_account" in check["reason"]
+
+
+async def test_a_new_subscription_that_cannot_be_told_leaves_nothing_half_done(
+    two: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was written of it before the refusal is taken back, and the others of its sweep stay."""
+    observe = sweeping.observe
+
+    async def refusing(tx: Transaction, observation: Observation, look: Look) -> Seen:
+        seen = await observe(tx, observation, look)
+        if observation.snapshot.subscription_id == ANNUAL:
+            raise Invalid("number_malformed", "after its mirror was written")
+        return seen
+
+    monkeypatch.setattr(sweeping, "observe", refusing)
+    await two.ingest.ok("POST", "/v1/syncs", json={})
+    await two.ingest.work(SYNCS)
+    await two.ingest.work(SWEEPS)
+
+    assert [c.subscription_id for c in await two.changes()] == [MONTHLY]
+    mirrored = await two.fetch("SELECT subscription_id FROM subscription")
+    assert [row["subscription_id"] for row in mirrored] == [MONTHLY]
+    asked = await two.fetch("SELECT subscription_id FROM subscription_check WHERE requested > 0")
+    assert [row["subscription_id"] for row in asked] == [ANNUAL]
 
 
 async def test_what_a_customer_bought_through_one_account_is_not_missed_by_the_other(

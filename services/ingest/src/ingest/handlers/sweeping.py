@@ -207,8 +207,9 @@ async def _mirror_new(
             return []
         for observation in observations:
             try:
-                seen = await observe(tx, observation, look)
-            except Invalid:  # another account's; its own look says so where it can be seen
+                async with tx.savepoint():
+                    seen = await observe(tx, observation, look)
+            except Invalid:  # say, another account's; its own look tells it where it can be seen
                 unsettled.append(observation.snapshot.subscription_id)
                 continue
             if seen.verdict is not Verdict.SETTLED:
