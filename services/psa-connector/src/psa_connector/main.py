@@ -44,6 +44,7 @@ def assemble(settings: PsaConnectorSettings, database: Database, clock: Clock) -
             settings.pace,
             writers=settings.psa_connector_writers,
             timeout_s=settings.psa_connector_request_timeout_s,
+            sweep_every=settings.sweep_every,
         ),
         routers=[
             router(database, clients, settings.vendor_hosts, settings.sealer),

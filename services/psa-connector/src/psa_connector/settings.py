@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Self
 
 from pydantic import Field, SecretStr, model_validator
@@ -24,6 +25,7 @@ class PsaConnectorSettings(ServiceSettings):
     psa_connector_settle_s: float = Field(default=10.0, gt=0)  # an unanswered write may arrive
     psa_connector_look_again_s: float = Field(default=2.0, gt=0)  # between looks for it
     psa_connector_facts_s: float = Field(default=300.0, ge=0)  # facts about a contract stand
+    psa_connector_sweep_hours: int = Field(default=24, ge=0, le=744)  # business time; 0: never
     # Hosts that connections may name, by suffix. Plain http is accepted on loopback only.
     # The local stack adds this machine, where its simulators listen.
     psa_connector_vendor_hosts: str = "myconnectwise.net,connectwisedev.com,autotask.net"
@@ -61,6 +63,10 @@ class PsaConnectorSettings(ServiceSettings):
         return Timing(
             timeout_s=self.psa_connector_request_timeout_s, facts_s=self.psa_connector_facts_s
         )
+
+    @property
+    def sweep_every(self) -> timedelta:
+        return timedelta(hours=self.psa_connector_sweep_hours)
 
     @property
     def vendor_hosts(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""psa-connector over HTTP: connections, mappings, intents, holds."""
+"""psa-connector over HTTP: connections, mappings, intents, sweeps, drift, holds."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from psa_connector.api import (
     adoptions,
     connections,
+    drift,
     intents,
     mapping_sheets,
     mappings,
@@ -32,4 +33,5 @@ def router(
     intents.add_routes(routes, database)
     preflights.add_routes(routes, database, clients)
     previews.add_routes(routes, database, clients)
+    drift.add_routes(routes, database)
     return routes

@@ -27,6 +27,7 @@ from shared.runtime.web import (
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 ConnectionId = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{0,39}$")]
+Choice = Literal["heal", "approve", "report"]
 
 
 class ConnectionSettings(BaseModel):
@@ -40,6 +41,15 @@ class ConnectionSettings(BaseModel):
     key_field_id: int | None = Field(default=None, description="custom field for our key")
     ui_base_url: str | None = Field(default=None, description="host that answers companyinfo")
     charge_type_label: str | None = Field(default=None, description="Autotask charge type")
+    api_resource_id: int | None = Field(
+        default=None, description="Autotask resource of our API user, whose edits are no drift"
+    )
+    sweep_hours: int | None = Field(default=None, ge=0, le=744, description="0: no sweeps")
+    drift_record_changed: Choice | None = None
+    drift_record_missing: Choice | None = None
+    drift_record_duplicated: Choice | None = None
+    drift_units_changed: Choice | None = None
+    drift_price_changed: Choice | None = None
 
 
 class ConnectionBody(BaseModel):

@@ -10,7 +10,8 @@ from pydantic import BaseModel
 
 from psa_connector.domain.intents import State
 from psa_connector.handlers import mapping
-from psa_connector.store import connections, intents, operations, queue, sources
+from psa_connector.store import connections, drifts, intents, operations, queue, sources
+from psa_connector.store.drifts import Drift
 from psa_connector.store.intents import Intent
 from shared.kernel.errors import NotFound
 from shared.runtime.postgres import Database, Record
@@ -51,6 +52,8 @@ class IntentRow(BaseModel):
     planned_at: datetime
     state_since: datetime
     confirmed_at: datetime | None
+    amends: str | None
+    drift_id: str | None
 
 
 class Hold(BaseModel):
@@ -109,17 +112,19 @@ def add_routes(routes: APIRouter, database: Database) -> None:
     @routes.get("/holds", operation_id="holds.list")
     async def holds(caller: Reads) -> dict[str, Any]:
         """Contracts without a place, intents that wait, targets that fail again and again,
-        connections that rest; at most 500 of each."""
+        connections that rest, drift that waits for a person; at most 500 of each."""
         async with database.read() as reader:
             waiting = await sources.waiting(reader, limit=HOLDS_MAX)
             stuck = await intents.waiting(reader, limit=HOLDS_MAX)
             failing = await queue.struggling(reader, failures=STRUGGLES, limit=HOLDS_MAX)
             resting = await connections.paused(reader)
+            drifting = await drifts.waiting(reader, limit=HOLDS_MAX)
         found = [
             *map(_source_hold, waiting),
             *map(_intent_hold, stuck),
             *map(_failing_hold, failing),
             *map(_connection_hold, resting),
+            *map(_drift_hold, drifting),
         ]
         return page([hold.model_dump(mode="json") for hold in found])
 
@@ -145,6 +150,8 @@ def _row(intent: Intent) -> IntentRow:
         planned_at=intent.planned_at,
         state_since=intent.state_since,
         confirmed_at=intent.confirmed_at,
+        amends=intent.amends,
+        drift_id=intent.drift_id,
     )
 
 
@@ -173,6 +180,18 @@ def _intent_hold(intent: Intent) -> Hold:
 def _failing_hold(intent: Intent) -> Hold:
     """Still being tried; the PSA does not answer in a way that decides."""
     return _intent_hold(intent).model_copy(update={"reason": "psa_unavailable"})
+
+
+def _drift_hold(drift: Drift) -> Hold:
+    told = "; ".join(f"{one.field} is {one.found}, not {one.wanted}" for one in drift.fields)
+    return Hold(
+        id=drift.id,
+        reason=f"drift_{drift.kind}",
+        detail=": ".join(filter(None, (drift.detail, told))),
+        object=f"drift/{drift.object}",
+        since=drift.state_since,
+        key=drift.contract_id or drift.target_id,
+    )
 
 
 def _connection_hold(row: Record) -> Hold:

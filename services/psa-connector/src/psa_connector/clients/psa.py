@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from email.utils import parsedate_to_datetime
 from time import monotonic
 from typing import Protocol
@@ -21,6 +22,7 @@ from psa_connector.domain.operations import Operation, OperationKind
 from psa_connector.domain.outcomes import Write
 from psa_connector.domain.preflight import ProductFacts, TargetFacts
 from psa_connector.domain.preflight_report import Probe
+from psa_connector.domain.snapshots import Record, TargetSnapshot, Words
 from psa_connector.domain.verdicts import Observation
 from shared.kernel.ids import sha256_hex
 from shared.runtime.http import dumps
@@ -126,6 +128,43 @@ def require_in_time(leave_by: float) -> None:
         raise Unavailable("the PSA answered too slowly to write within the lease")
 
 
+@dataclass(slots=True)
+class Count:
+    """Requests that left, of one task."""
+
+    calls: int = 0
+
+
+_COUNTED: ContextVar[Count | None] = ContextVar("psa_calls", default=None)
+
+
+@contextmanager
+def counted() -> Iterator[Count]:
+    """Counts the requests that this task sends."""
+    count = Count()
+    token = _COUNTED.set(count)
+    try:
+        yield count
+    finally:
+        _COUNTED.reset(token)
+
+
+def count_call() -> None:
+    """A transport says so with each request."""
+    count = _COUNTED.get()
+    if count is not None:
+        count.calls += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Who changed something in the PSA, when, and in its own words."""
+
+    by: str
+    at: str
+    text: str
+
+
 class PsaClient(Protocol):
     """One connection of one vendor."""
 
@@ -186,6 +225,23 @@ class PsaClient(Protocol):
         """
         ...
 
+    def words(self, record: Record) -> Words:
+        """The owned fields of a record as this PSA would show them."""
+        ...
+
+    async def sweep(self, targets: Sequence[str], since: date) -> list[TargetSnapshot]:
+        """Everything of ours on these targets, in as few requests as the vendor allows; units of
+        services from `since` on.
+
+        Raises:
+            Unavailable, Throttled, Busy, Denied: it could not be seen now.
+        """
+        ...
+
+    async def last_edit(self, target: str, object: str, external_id: str) -> Edit | None:
+        """Who touched an object last; `object` begins with record, foreign, service or target."""
+        ...
+
     async def forget(self, place: Place) -> None:
         """Drop what is cached about a target; the next question is put to the PSA."""
         ...
@@ -211,3 +267,4 @@ class VendorProfile:
     name: str
     kinds: frozenset[OperationKind]
     credentials: tuple[str, ...]
+    sweeps_at_once: int = 20  # targets of one step of a sweep

@@ -36,7 +36,13 @@ def _autotask(connection: Connection, secrets: Secrets, timing: Timing) -> PsaCl
     login = autotask_transport.Login(**secrets)
     transport = autotask_transport.Transport(connection.base_url, login, timing)
     label = connection.settings.get("charge_type_label") or autotask.CHARGE_TYPE_LABEL
-    return autotask.Autotask(transport, timing, charge_type_label=str(label))
+    resource = connection.settings.get("api_resource_id")
+    return autotask.Autotask(
+        transport,
+        timing,
+        charge_type_label=str(label),
+        api_resource_id=None if resource is None else int(resource),
+    )
 
 
 _VENDORS: Mapping[str, tuple[VendorProfile, Build]] = {

@@ -178,11 +178,20 @@ def _price_stands(adjustment: ServiceAdjustment, seen: Units, *, answered: bool)
     """
     if not adjustment.restates_price or adjustment.units_after == 0:
         return True
-    shown = [r for r in _covering(seen.rows, adjustment.effective_on) if r.price is not None]
-    if not shown:
-        return answered
-    price = adjustment.unit_price
-    return any(row.price in {price, EXACT.multiply(price, Decimal(row.units))} for row in shown)
+    row = priced_row(seen.rows, adjustment.effective_on)
+    return answered if row is None else price_shows(row, adjustment.unit_price)
+
+
+def priced_row(rows: Sequence[UnitRow], day: date) -> UnitRow | None:
+    """The row that shows the price in force: the one that began last, not the one it took over
+    from on that very day."""
+    shown = [row for row in _covering(rows, day) if row.price is not None]
+    return max(shown, key=lambda row: (row.starts_on, row.id), default=None)
+
+
+def price_shows(row: UnitRow, price: Decimal) -> bool:
+    """Whether a row shows this price, of one unit or of all of them."""
+    return row.price in {price, EXACT.multiply(price, Decimal(row.units))}
 
 
 def units_on(rows: Sequence[UnitRow], day: date) -> int:

@@ -28,6 +28,16 @@ class Connection:
         )
 
     @property
+    def drift_choices(self) -> Mapping[str, str]:
+        """What this connection does about kinds of drift, where it differs from the policy."""
+        prefix = "drift_"
+        return {
+            name.removeprefix(prefix): str(value)
+            for name, value in self.settings.items()
+            if name.startswith(prefix) and value
+        }
+
+    @property
     def other_cycles_allowed(self) -> bool:
         """Whether agreements may bill in another rhythm than monthly or once (C1)."""
         return bool(self.settings.get("other_billing_cycles"))

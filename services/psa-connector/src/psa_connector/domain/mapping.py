@@ -37,6 +37,7 @@ class Reason(StrEnum):
     UNITS_DRIFTED = "units_drifted"
     RECORD_DIFFERS = "record_differs"
     RECORD_DUPLICATED = "record_duplicated"
+    RECORD_BILLED = "record_billed"  # billed records are never edited
     NOT_VISIBLE = "not_visible"
 
 

@@ -22,6 +22,8 @@ class OperationKind(StrEnum):
     ADDITION_CLOSE = "addition_close"
     SERVICE_ADJUSTMENT = "service_adjustment"
     CONTRACT_CHARGE = "contract_charge"
+    RECORD_UPDATE = "record_update"
+    RECORD_REMOVAL = "record_removal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,25 @@ class ContractCharge:
     cost: Decimal | None
 
 
-Operation: TypeAlias = Addition | AdditionClose | ServiceAdjustment | ContractCharge
+@dataclass(frozen=True, slots=True)
+class RecordUpdate:
+    """All owned fields of an unbilled record back to these, in one request."""
+
+    record: Addition | ContractCharge
+    external_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRemoval:
+    """An unbilled record of ours that should not be there. `record`: what it was made as."""
+
+    external_id: str
+    record: Addition | ContractCharge
+
+
+Operation: TypeAlias = (
+    Addition | AdditionClose | ServiceAdjustment | ContractCharge | RecordUpdate | RecordRemoval
+)
 
 
 def kind_of(operation: Operation) -> OperationKind:
@@ -108,8 +128,18 @@ def kind_of(operation: Operation) -> OperationKind:
             return OperationKind.SERVICE_ADJUSTMENT
         case ContractCharge():
             return OperationKind.CONTRACT_CHARGE
+        case RecordUpdate():
+            return OperationKind.RECORD_UPDATE
+        case RecordRemoval():
+            return OperationKind.RECORD_REMOVAL
 
 
 def product_of(operation: Operation) -> Product | None:
-    """The product an operation needs a mapping for; a close needs none."""
-    return None if isinstance(operation, AdditionClose) else operation.product
+    """The product an operation needs a mapping for; what only ends a record needs none."""
+    match operation:
+        case AdditionClose() | RecordRemoval():
+            return None
+        case RecordUpdate(record=record):
+            return record.product
+        case _:
+            return operation.product

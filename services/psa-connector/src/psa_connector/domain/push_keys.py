@@ -24,6 +24,7 @@ class KeyKind(StrEnum):
     LICENCE_CHANGE = "lcl"
     USAGE_CHARGE = "usage_charge"
     CORRECTION = "correction"
+    HEAL = "heal"
 
 
 def push_key(connection_id: str, kind: KeyKind, source_id: str, revision: int = 1) -> str:

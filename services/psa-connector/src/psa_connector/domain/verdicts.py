@@ -12,7 +12,13 @@ from typing import TypeAlias
 
 from psa_connector.domain.adjustments import Services, judge_services
 from psa_connector.domain.mapping import Block, Reason
-from psa_connector.domain.operations import AdditionClose, Operation, ServiceAdjustment
+from psa_connector.domain.operations import (
+    AdditionClose,
+    Operation,
+    RecordRemoval,
+    RecordUpdate,
+    ServiceAdjustment,
+)
 from psa_connector.domain.outcomes import Done, Drift, Verdict, Write
 
 
@@ -35,6 +41,7 @@ class Record:
     external_id: str
     differences: tuple[Difference, ...] = ()
     last_on: date | None = None
+    billed: bool = False  # known where an update or a removal asks for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,10 @@ def judge(operation: Operation, seen: Observation, *, answered: bool = False) ->
             return judge_services(operation, seen, answered=answered)
         case AdditionClose(), Records():
             return _judge_close(operation, seen)
+        case RecordUpdate(), Records():
+            return _judge_update(operation, seen)
+        case RecordRemoval(), Records():
+            return _judge_removal(operation, seen)
         case _, Records():
             return _judge_record(seen)
     raise TypeError(f"{type(seen).__name__} does not answer {type(operation).__name__}")
@@ -78,3 +89,32 @@ def _judge_close(close: AdditionClose, seen: Records) -> Verdict:
         return Done("deleted")
     record = seen.found[0]
     return Done(record.external_id) if record.last_on == close.last_on else Write()
+
+
+def _judge_update(update: RecordUpdate, seen: Records) -> Verdict:
+    """What a PSA has billed is not edited (C7, A7); what is gone is not updated."""
+    record = _with_id(seen, update.external_id)
+    if record is None:
+        detail = f"record {update.external_id} with our key is gone"
+        return Drift(Block(Reason.NOT_VISIBLE, detail))
+    if not record.differences:
+        return Done(record.external_id)
+    return _billed(record) or Write()
+
+
+def _judge_removal(removal: RecordRemoval, seen: Records) -> Verdict:
+    """A record that is gone already was removed (C8)."""
+    record = _with_id(seen, removal.external_id)
+    if record is None:
+        return Done(removal.external_id)
+    return _billed(record) or Write()
+
+
+def _with_id(seen: Records, external_id: str) -> Record | None:
+    return next((record for record in seen.found if record.external_id == external_id), None)
+
+
+def _billed(record: Record) -> Drift | None:
+    if not record.billed:
+        return None
+    return Drift(Block(Reason.RECORD_BILLED, f"record {record.external_id} is billed already"))

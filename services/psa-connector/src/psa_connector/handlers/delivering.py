@@ -13,6 +13,7 @@ from psa_connector.domain.intents import State, move
 from psa_connector.domain.mapping import Block, Reason
 from psa_connector.domain.operations import ServiceAdjustment
 from psa_connector.domain.verdicts import Observation
+from psa_connector.handlers import amending
 from psa_connector.handlers.announcing import announce_refusal, refusal
 from psa_connector.store import adoptions, connections, intents, operations, queue, sources
 from psa_connector.store.intents import Intent
@@ -59,6 +60,8 @@ async def settle(tx: Transaction, held: Claim, outcome: Outcome) -> None:
         log.warning("intent.lease_lost", intent_id=intent.id, attempt=intent.attempt)
         return
     log.info("intent.settled", intent_id=intent.id, state=result.state, reason=result.reason)
+    if intent.amends is not None:
+        await amending.settled(tx, intent, result)
     match result.state:
         case State.CONFIRMED:
             await _confirmed(tx, held, outcome)
@@ -124,12 +127,13 @@ async def _refused(tx: Transaction, held: Claim, outcome: Outcome) -> None:
 async def _blocked(tx: Transaction, held: Claim, blocks: tuple[Block, ...]) -> None:
     """Preflight failed: the whole source waits (G6), each reason is told once."""
     intent = held.intent
-    detail = f"{intent.source_id}: {blocks[0].reason}"
-    await intents.block_source(
-        tx, intent.source_seq, reason=Reason.INVOICE_BLOCKED.value, detail=detail
-    )
-    source = await sources.lock(tx, intent.source_seq)
-    await sources.set_state(tx, source, "blocked")
+    if intent.amends is None:
+        detail = f"{intent.source_id}: {blocks[0].reason}"
+        await intents.block_source(
+            tx, intent.source_seq, reason=Reason.INVOICE_BLOCKED.value, detail=detail
+        )
+        source = await sources.lock(tx, intent.source_seq)
+        await sources.set_state(tx, source, "blocked")
     for block in blocks:
         event = refusal(
             intent_id=intent.id,

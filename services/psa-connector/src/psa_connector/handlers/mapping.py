@@ -12,7 +12,7 @@ from psa_connector.domain.connection import Connection
 from psa_connector.domain.intents import State, retry
 from psa_connector.domain.mapping import ContractMapping
 from psa_connector.handlers.planning import PLAN, SEND, plan_source
-from psa_connector.store import connections, intents, mappings, queue, sources
+from psa_connector.store import connections, drifts, intents, mappings, queue, sources
 from psa_connector.store.intents import Intent
 from shared.kernel.errors import Conflict, Invalid, NotFound
 from shared.runtime.postgres import Transaction
@@ -101,12 +101,14 @@ async def retry_intent(tx: Transaction, id: str) -> Intent:
     if intent is None:
         raise NotFound("intent_unknown", f"there is no intent {id}")
     retry(intent.state)
-    if intent.state is State.BLOCKED:
+    if intent.state is State.BLOCKED and intent.amends is None:
         source = await sources.lock(tx, intent.source_seq)
         await plan_source(tx, source, again=True)
     else:
         await intents.plan_again(tx, id)
         await sources.set_checked(tx, intent.source_seq, passed=False)
+    if intent.drift_id is not None:
+        await drifts.set_state(tx, intent.drift_id, "healing")
     await queue.go_now(tx, intent)
     await tx.record(
         "intent.retried",

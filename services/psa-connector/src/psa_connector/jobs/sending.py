@@ -28,7 +28,12 @@ from psa_connector.domain import preflight
 from psa_connector.domain.adjustments import within_contract
 from psa_connector.domain.intents import State
 from psa_connector.domain.mapping import Block, Reason
-from psa_connector.domain.operations import Operation, ServiceAdjustment
+from psa_connector.domain.operations import (
+    Operation,
+    RecordRemoval,
+    RecordUpdate,
+    ServiceAdjustment,
+)
 from psa_connector.domain.outcomes import Done, Drift, Write
 from psa_connector.domain.preflight import Expectation, TargetFacts
 from psa_connector.domain.verdicts import Observation, judge
@@ -116,7 +121,7 @@ class Sender:
         held, client = attempt.held, attempt.client
         operation = held.intent.operation
         needs_dates = isinstance(operation, ServiceAdjustment)
-        checks = not held.checked and not held.resolves
+        checks = _needs_preflight(held)
         if not checks and not needs_dates:
             return operation, ()
         facts = await client.target_facts(held.intent.place)
@@ -156,11 +161,21 @@ class Sender:
 
     async def _others(self, held: Claim) -> list[Operation]:
         """What the same source still wants to write; most sources want one thing."""
-        if held.of_source == 1:
+        if held.of_source == 1 or held.intent.amends is not None:
             return []
         async with self._database.read() as reader:
             run = await intents.of_source(reader, held.intent.source_seq)
         return [one.operation for one in run if one.id != held.intent.id]
+
+
+def _needs_preflight(held: Claim) -> bool:
+    """Before the first write of a source, and before whatever is made anew; an update or removal of
+    a record of ours asks for its own evidence."""
+    if held.resolves:
+        return False
+    if held.intent.amends is None:
+        return not held.checked
+    return not isinstance(held.intent.operation, RecordUpdate | RecordRemoval)
 
 
 async def _write(client: PsaClient, work: Work, wanted: Write) -> Written:
@@ -270,7 +285,7 @@ def after_error(held: Claim, error: PsaError, *, look_again_s: float) -> Outcome
 
 def _work(held: Claim, operation: Operation) -> Work:
     return Work(
-        key=held.intent.key,
+        key=held.intent.record_key or held.intent.key,
         place=held.intent.place,
         operation=operation,
         service=held.service,

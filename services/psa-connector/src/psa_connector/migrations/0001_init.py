@@ -108,6 +108,9 @@ CREATE TABLE intent (
     planned_at         timestamptz NOT NULL,
     state_since        timestamptz NOT NULL,
     confirmed_at       timestamptz,
+    amends             text,                -- the intent whose record this one changes
+    record_key         text,                -- the key inside that record; NULL: its own
+    drift_id           text,                -- the drift it heals
     UNIQUE (connection_id, key),
     FOREIGN KEY (connection_id, target) REFERENCES target (connection_id, name)
 );
@@ -118,6 +121,64 @@ CREATE INDEX intent_waiting ON intent (state_since, id)
 CREATE INDEX intent_source ON intent (source_seq);
 CREATE INDEX intent_source_id ON intent (source_id);
 CREATE INDEX intent_stays_open ON intent (contract_id, connection_id) WHERE stays_open;
+CREATE INDEX intent_target_id ON intent (connection_id, target_id);
+CREATE INDEX intent_drift ON intent (drift_id) WHERE drift_id IS NOT NULL;
+
+-- Reading back everything of a connection, target by target. Leases and waits are real time.
+CREATE TABLE sweep (
+    id             text PRIMARY KEY,
+    connection_id  text NOT NULL REFERENCES connection,
+    state          text NOT NULL CHECK (state IN ('pending', 'running', 'done')),
+    requested_by   text NOT NULL,
+    requested_at   timestamptz NOT NULL,
+    started_at     timestamptz,
+    finished_at    timestamptz,
+    cursor         text NOT NULL DEFAULT '',      -- the last target that was read
+    targets        integer NOT NULL DEFAULT 0,
+    records        integer NOT NULL DEFAULT 0,
+    calls          integer NOT NULL DEFAULT 0,
+    found          integer NOT NULL DEFAULT 0,
+    skipped        integer NOT NULL DEFAULT 0,    -- targets that were being written to
+    failures       integer NOT NULL DEFAULT 0,
+    detail         text,
+    attempt        integer NOT NULL DEFAULT 0,
+    lease_until    timestamptz NOT NULL DEFAULT 'epoch',
+    not_before     timestamptz NOT NULL DEFAULT 'epoch'
+);
+CREATE UNIQUE INDEX sweep_open ON sweep (connection_id) WHERE state <> 'done';
+CREATE INDEX sweep_latest ON sweep (connection_id, requested_at);
+
+-- A difference between what a PSA should hold and what it holds; one open row per object and kind.
+CREATE TABLE drift (
+    id             text PRIMARY KEY,
+    connection_id  text NOT NULL REFERENCES connection,
+    target_id      text NOT NULL,
+    contract_id    text,
+    source_id      text,
+    kind           text NOT NULL,
+    object         text NOT NULL,
+    external_id    text,
+    intent_id      text,
+    fields         jsonb NOT NULL,          -- wanted, last seen and found, field by field
+    difference     numeric,                 -- billed minus wanted
+    repairs        jsonb NOT NULL,          -- the operations that would put it right
+    revision       integer NOT NULL DEFAULT 1,    -- counts what was found differently each time
+    edited_by      text,
+    edited_at      text,
+    evidence       text,
+    action         text NOT NULL CHECK (action IN ('heal', 'approve', 'report')),
+    state          text NOT NULL CHECK (state IN ('waiting', 'reported', 'healing', 'healed',
+                                                  'failed', 'gone', 'dismissed')),
+    detail         text,
+    sweep_id       text NOT NULL REFERENCES sweep,
+    first_seen_at  timestamptz NOT NULL,
+    last_seen_at   timestamptz NOT NULL,
+    state_since    timestamptz NOT NULL
+);
+CREATE UNIQUE INDEX drift_open ON drift (connection_id, object, kind)
+    WHERE state NOT IN ('healed', 'gone');
+CREATE INDEX drift_target ON drift (connection_id, target_id);
+CREATE INDEX drift_listed ON drift (first_seen_at, id);
 
 -- Names people know contracts by, for suggestions only: a mapping stores ids.
 CREATE TABLE known_account (

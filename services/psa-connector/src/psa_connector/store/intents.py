@@ -49,7 +49,7 @@ WHERE intent.state IN ('planned', 'blocked', 'superseded')
 """
 SUPERSEDE_OTHERS = """
 UPDATE intent SET state = 'superseded', reason = NULL, detail = NULL, state_since = $4
-WHERE source_seq = $1 AND state IN ('planned', 'blocked')
+WHERE source_seq = $1 AND state IN ('planned', 'blocked') AND amends IS NULL
   AND NOT (connection_id = $2 AND key = ANY($3::text[]))
 """
 SET_CLOSED_BY = "UPDATE intent SET closed_by = $2 WHERE id = $1"
@@ -70,7 +70,8 @@ LIMIT 1
 """
 OF_SOURCE = """
 SELECT * FROM intent
-WHERE source_seq = $1 AND state NOT IN ('confirmed', 'superseded') ORDER BY ordinal
+WHERE source_seq = $1 AND state NOT IN ('confirmed', 'superseded') AND amends IS NULL
+ORDER BY ordinal
 """
 ALL_OF_SOURCE = "SELECT * FROM intent WHERE source_seq = $1"
 SERVICE_AT = """
@@ -109,7 +110,7 @@ WHERE id = $1
 """
 BLOCK_SOURCE = """
 UPDATE intent SET state = 'blocked', reason = $2, detail = $3, state_since = $4
-WHERE source_seq = $1 AND state IN ('planned', 'sending')
+WHERE source_seq = $1 AND state IN ('planned', 'sending') AND amends IS NULL
 """
 
 
@@ -140,6 +141,9 @@ class Intent:
     planned_at: datetime
     state_since: datetime
     confirmed_at: datetime | None
+    amends: str | None = None  # the intent whose record this one changes
+    record_key: str | None = None
+    drift_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +308,9 @@ def intent_of(row: Record) -> Intent:
         planned_at=row["planned_at"],
         state_since=row["state_since"],
         confirmed_at=row["confirmed_at"],
+        amends=row["amends"],
+        record_key=row["record_key"],
+        drift_id=row["drift_id"],
     )
 
 

@@ -12,6 +12,8 @@ from psa_connector.domain.operations import (
     ContractCharge,
     Operation,
     OperationKind,
+    RecordRemoval,
+    RecordUpdate,
     ServiceAdjustment,
 )
 
@@ -20,6 +22,8 @@ _ADAPTERS: dict[OperationKind, TypeAdapter[Any]] = {
     OperationKind.ADDITION_CLOSE: TypeAdapter(AdditionClose),
     OperationKind.SERVICE_ADJUSTMENT: TypeAdapter(ServiceAdjustment),
     OperationKind.CONTRACT_CHARGE: TypeAdapter(ContractCharge),
+    OperationKind.RECORD_UPDATE: TypeAdapter(RecordUpdate),
+    OperationKind.RECORD_REMOVAL: TypeAdapter(RecordRemoval),
 }
 
 

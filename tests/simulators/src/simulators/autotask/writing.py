@@ -56,7 +56,7 @@ class Writer:
         if whole:
             changes = {**dict.fromkeys(self._updatable(entity)), **changes}
         if entity.rows == "charges":
-            changes = self._priced(changes)
+            changes = {**self._priced(changes), **self._touched()}
         after = {**row, **changes, "id": row["id"]}
         after = {k: v for k, v in after.items() if v is not None}
         self._state.rows(entity.rows)[row["id"]] = after
@@ -172,6 +172,13 @@ class Writer:
         names = [n for n in ("unitQuantity", "unitPrice", "unitCost") if row.get(n) is not None]
         exact = {n: Decimal(row[n]).quantize(FOUR_PLACES, ROUND_HALF_UP) for n in names}
         return {**row, **exact}
+
+    def _touched(self) -> Document:
+        """Who changed a charge last; that it is told for any change is the simulator's decision."""
+        return {
+            "statusLastModifiedBy": self._resource,
+            "statusLastModifiedDate": second_of(self._now),
+        }
 
     def _contract(self, row: Document) -> Document:
         if row["companyID"] not in self._state.rows("companies"):

@@ -35,8 +35,9 @@ def problems(operations: Any, schema: Document, value_problems: ValueProblems) -
             yield from value_problems(field, operation["value"])
 
 
-def applied(record: Document, operations: Sequence[Document], schema: Document) -> Document:
-    """The fields that really change, with their new values; None unsets a field."""
+def applied(operations: Sequence[Document], schema: Document) -> Document:
+    """The fields that were sent and can be set, with their new values; None unsets a field. One
+    that is sent with its old value counts: it keeps a new product from bringing its own."""
     changes: Document = {}
     for operation in operations:
         field = field_of(operation)
@@ -44,7 +45,7 @@ def applied(record: Document, operations: Sequence[Document], schema: Document) 
         if known is None or known.get("x-server-derived") or field == "id":
             continue
         changes[field] = None if operation["op"] == "remove" else operation["value"]
-    return {f: v for f, v in changes.items() if v != record.get(f)}
+    return changes
 
 
 def field_of(operation: Document) -> str:

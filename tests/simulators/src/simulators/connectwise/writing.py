@@ -46,7 +46,7 @@ class Writer:
         return self._store(resource, row, "Created", f"{resource.label} created")
 
     def patch(self, resource: Resource, row: Document, operations: list[Document]) -> Document:
-        changes = patching.applied(row, operations, self._schema(resource.label))
+        changes = patching.applied(operations, self._schema(resource.label))
         return self.edit(resource, row, changes)
 
     def edit(self, resource: Resource, row: Document, changes: Document) -> Document:

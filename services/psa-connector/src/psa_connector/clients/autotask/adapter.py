@@ -4,32 +4,43 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import date
 from time import monotonic
 
-from psa_connector.clients.autotask import discovering, existing, fields, probing
+from psa_connector.clients.autotask import discovering, existing, fields, probing, sweeping
 from psa_connector.clients.autotask.transport import Document, Transport
-from psa_connector.clients.psa import Timing, Unavailable, VendorProfile, Work, Written, understood
+from psa_connector.clients.psa import (
+    Edit,
+    Timing,
+    Unavailable,
+    VendorProfile,
+    Work,
+    Written,
+    understood,
+)
 from psa_connector.domain.adjustments import Services, Units
 from psa_connector.domain.adopting import ExistingLine
 from psa_connector.domain.discovery import Offer, Places
 from psa_connector.domain.mapping import Place
 from psa_connector.domain.operations import (
-    Addition,
-    AdditionClose,
     ContractCharge,
     Operation,
     OperationKind,
+    RecordRemoval,
+    RecordUpdate,
     ServiceAdjustment,
 )
 from psa_connector.domain.outcomes import Write
 from psa_connector.domain.preflight import ProductFacts, TargetFacts
 from psa_connector.domain.preflight_report import Probe
+from psa_connector.domain.snapshots import Record, TargetSnapshot, Words
 from psa_connector.domain.verdicts import Observation, Records
 
 PROFILE = VendorProfile(
     name="autotask",
     kinds=frozenset({OperationKind.SERVICE_ADJUSTMENT, OperationKind.CONTRACT_CHARGE}),
     credentials=("username", "secret", "integration_code"),
+    sweeps_at_once=sweeping.TARGETS_MAX,
 )
 CHARGE_TYPE_LABEL = "Operational"
 
@@ -38,8 +49,14 @@ class Autotask:
     """One tenant. Facts are believed for a while: a licence change costs three calls, not six."""
 
     def __init__(
-        self, transport: Transport, timing: Timing, *, charge_type_label: str = CHARGE_TYPE_LABEL
+        self,
+        transport: Transport,
+        timing: Timing,
+        *,
+        charge_type_label: str = CHARGE_TYPE_LABEL,
+        api_resource_id: int | None = None,
     ) -> None:
+        self._api_resource_id = api_resource_id
         self._transport = transport
         self._timing = timing
         self._charge_type_label = charge_type_label
@@ -67,6 +84,20 @@ class Autotask:
             facts = fields.target_facts(found[0])
         self._targets[place.target_id] = (monotonic() + self._timing.facts_s, facts)
         return facts
+
+    def words(self, record: Record) -> Words:
+        if not isinstance(record, ContractCharge):
+            raise TypeError("Autotask takes adjustments and charges")
+        return fields.words_of(record)
+
+    async def sweep(self, targets: Sequence[str], since: date) -> list[TargetSnapshot]:
+        return await sweeping.sweep(self._transport, targets, since)
+
+    async def last_edit(self, target: str, object: str, external_id: str) -> Edit | None:
+        del external_id
+        if not object.startswith("service/"):
+            return None
+        return await sweeping.last_note(self._transport, target, self._api_resource_id)
 
     async def product_facts(self, operations: Sequence[Operation]) -> Mapping[str, ProductFacts]:
         wanted = [found for found in map(_catalogued, operations) if found is not None]
@@ -105,18 +136,12 @@ class Autotask:
             case ServiceAdjustment() as adjustment:
                 return await self._services(work, adjustment)
             case ContractCharge() as charge:
-                found = await self._transport.query(
-                    "ContractCharges",
-                    [
-                        _eq("contractID", _contract(work)),
-                        _eq("internalPurchaseOrderNumber", work.key),
-                    ],
-                    fields=fields.CHARGE_FIELDS,
-                )
-                with understood(Unavailable):
-                    records = (fields.charge_record(charge, work.key, one) for one in found)
-                    return Records(tuple(records))
-            case Addition() | AdditionClose():
+                return await self._charges(work, charge)
+            case RecordUpdate(record=ContractCharge() as charge):
+                return await self._charges(work, charge)
+            case RecordRemoval(record=ContractCharge() as charge):
+                return await self._charges(work, charge)
+            case _:
                 raise TypeError("Autotask takes adjustments and charges")
 
     async def write(self, work: Work, wanted: Write) -> Written:
@@ -140,6 +165,14 @@ class Autotask:
                 id = await self._transport.create(
                     "ContractCharges", path, body, leave_by=work.leave_by
                 )
+            case RecordUpdate(record=ContractCharge() as charge, external_id=external_id):
+                return await self._update_charge(work, charge, external_id)
+            case RecordRemoval(external_id=external_id):
+                path = f"/Contracts/{_contract(work)}/Charges/{fields.number(external_id)}"
+                id = await self._transport.write(
+                    "DELETE", "ContractCharges", path, None, leave_by=work.leave_by
+                )
+                return Written(id, {"delete": external_id})
             case _:
                 raise TypeError("Autotask takes adjustments and charges")
         return Written(id, body)
@@ -156,6 +189,34 @@ class Autotask:
         path = f"/Contracts/{_contract(work)}/Charges"
         await self._transport.write("PATCH", "ContractCharges", path, body, leave_by=work.leave_by)
         return Written(id, body)
+
+    async def _charges(self, work: Work, charge: ContractCharge) -> Records:
+        """Charges of the contract that carry the key."""
+        found = await self._transport.query(
+            "ContractCharges",
+            [_eq("contractID", _contract(work)), _eq("internalPurchaseOrderNumber", work.key)],
+            fields=(*fields.CHARGE_FIELDS, "isBilled"),
+        )
+        with understood(Unavailable):
+            return Records(tuple(fields.charge_record(charge, work.key, one) for one in found))
+
+    async def _update_charge(self, work: Work, charge: ContractCharge, id: str) -> Written:
+        """PATCH goes to the collection, with the id in the body (A7)."""
+        body = fields.charge_body(
+            charge,
+            work.key,
+            contract_id=_contract(work),
+            charge_type=await self._charge_type_id(),
+        )
+        # Create-only, and not to be un-set: what a person chose as type of the charge stands.
+        body = {"id": fields.number(id)} | {
+            name: body[name] for name in body if name not in {"contractID", "chargeType"}
+        }
+        path = f"/Contracts/{_contract(work)}/Charges"
+        told = await self._transport.write(
+            "PATCH", "ContractCharges", path, body, leave_by=work.leave_by
+        )
+        return Written(told, body)
 
     async def _services(self, work: Work, adjustment: ServiceAdjustment) -> Services:
         if work.service is not None:

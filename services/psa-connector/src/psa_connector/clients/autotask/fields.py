@@ -6,7 +6,7 @@ midnight and are read by their first ten characters.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -15,7 +15,9 @@ from psa_connector.domain.adjustments import UnitRow
 from psa_connector.domain.operations import ContractCharge, ServiceAdjustment
 from psa_connector.domain.outcomes import Write
 from psa_connector.domain.preflight import ProductFacts, TargetFacts
+from psa_connector.domain.snapshots import HeldRecord, HeldService, Words
 from psa_connector.domain.verdicts import Difference, Record
+from shared.kernel.money import EXACT
 
 RECURRING_SERVICE = 7  # contractType; the vendor's help names this number
 INACTIVE = 0  # contract status
@@ -25,6 +27,11 @@ CHARGE_FIELDS = (
     "contractID", "name", "description", "datePurchased", "unitQuantity", "unitPrice", "unitCost",
     "productID", "billingCodeID", "isBillableToCompany", "internalPurchaseOrderNumber",
 )  # fmt: skip
+SWEPT_CHARGE_FIELDS = (
+    *CHARGE_FIELDS, "isBilled", "statusLastModifiedBy", "statusLastModifiedDate",
+)  # fmt: skip
+SWEPT_UNIT_FIELDS = ("contractID", *UNIT_FIELDS, "approveAndPostDate")
+_COMPARED = frozenset(CHARGE_FIELDS) - {"contractID", "internalPurchaseOrderNumber"}
 Document = dict[str, Any]
 
 
@@ -97,7 +104,34 @@ def charge_record(charge: ContractCharge, key: str, shown: Mapping[str, Any]) ->
         for name in asked
         if _text(asked[name]) != _text(shown.get(name))
     ]
-    return Record(str(shown["id"]), tuple(differences))
+    billed = bool(shown.get("isBilled"))
+    return Record(str(shown["id"]), tuple(differences), billed=billed)
+
+
+def words_of(charge: ContractCharge) -> Words:
+    """What the PSA should show of a charge."""
+    asked = charge_body(charge, "", contract_id=0, charge_type=0)
+    return {name: _text(asked[name]) for name in asked if name in _COMPARED}
+
+
+def held_charge(shown: Mapping[str, Any]) -> HeldRecord:
+    by, at = shown.get("statusLastModifiedBy"), shown.get("statusLastModifiedDate")
+    quantity, price = Decimal(shown["unitQuantity"]), Decimal(shown.get("unitPrice") or 0)
+    free = shown.get("isBillableToCompany") is False
+    return HeldRecord(
+        external_id=str(shown["id"]),
+        key=shown.get("internalPurchaseOrderNumber"),
+        words={name: _text(shown.get(name)) for name in _COMPARED},
+        amount=Decimal(0) if free else EXACT.multiply(quantity, price),
+        billed=bool(shown.get("isBilled")),
+        edited_by=None if by is None else f"resource {by}",
+        edited_at=at,
+    )
+
+
+def held_service(service: str, shown: Sequence[Mapping[str, Any]]) -> HeldService:
+    posted = [day(one["endDate"]) for one in shown if one.get("approveAndPostDate")]
+    return HeldService(service, tuple(map(unit_row, shown)), max(posted, default=None))
 
 
 def target_facts(contract: Mapping[str, Any]) -> TargetFacts:
@@ -139,6 +173,6 @@ def _text(value: object) -> str:
             return f"{Decimal(value).normalize():f}"
         case str() if value[10:19] == "T00:00:00":
             return value[:10]
-        case None:
+        case None | "":
             return "nothing"
     return str(value).replace("\r\n", "\n").strip()

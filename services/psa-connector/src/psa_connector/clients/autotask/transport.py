@@ -23,6 +23,7 @@ from psa_connector.clients.psa import (
     Timing,
     Unavailable,
     WriteUnknown,
+    count_call,
     require_in_time,
     server_time,
 )
@@ -197,6 +198,7 @@ class Transport:
     async def _request(
         self, method: str, url: str, body: Mapping[str, object] | None, retry: Retry
     ) -> Response:
+        count_call()
         return await self._http.request(
             method, url, json=body, headers=self._login.headers(), retry=retry
         )

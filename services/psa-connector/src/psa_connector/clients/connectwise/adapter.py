@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, assert_never
+from datetime import date
+from typing import Any
 
-from psa_connector.clients.connectwise import discovering, existing, fields, probing
+from psa_connector.clients.connectwise import (
+    discovering,
+    existing,
+    fields,
+    probing,
+    sweeping,
+)
 from psa_connector.clients.connectwise.fields import KEY_CAPTION, KeyField
 from psa_connector.clients.connectwise.transport import Transport
 from psa_connector.clients.psa import (
+    Edit,
     Refused,
     Unavailable,
     VendorProfile,
@@ -23,20 +31,23 @@ from psa_connector.domain.mapping import Place
 from psa_connector.domain.operations import (
     Addition,
     AdditionClose,
-    ContractCharge,
     Operation,
     OperationKind,
-    ServiceAdjustment,
+    RecordRemoval,
+    RecordUpdate,
 )
 from psa_connector.domain.outcomes import Write
 from psa_connector.domain.preflight import ProductFacts, TargetFacts, products_needed
 from psa_connector.domain.preflight_report import Probe
+from psa_connector.domain.snapshots import Record as RecordKind
+from psa_connector.domain.snapshots import TargetSnapshot, Words
 from psa_connector.domain.verdicts import Record, Records
 
 PROFILE = VendorProfile(
     name="connectwise",
     kinds=frozenset({OperationKind.ADDITION, OperationKind.ADDITION_CLOSE}),
     credentials=("company_id", "public_key", "private_key", "client_id"),
+    sweeps_at_once=20,  # additions cost a call for each agreement
 )
 _IDS_PER_QUERY = 100  # keeps the URL below the vendor's 2,000 characters
 
@@ -66,6 +77,20 @@ class ConnectWise:
         )
         with understood(Unavailable):
             return fields.target_facts(agreement, (cycle or {}).get("billingOptions"))
+
+    def words(self, record: RecordKind) -> Words:
+        if not isinstance(record, Addition):
+            raise TypeError("ConnectWise takes additions")
+        return fields.words_of(record)
+
+    async def sweep(self, targets: Sequence[str], since: date) -> list[TargetSnapshot]:
+        del since  # additions carry no history
+        return await sweeping.sweep(self._transport, await self._key(), targets)
+
+    async def last_edit(self, target: str, object: str, external_id: str) -> Edit | None:
+        del target
+        kind = "Agreement" if object.startswith("target/") else "AgreementAddition"
+        return await sweeping.last_edit(self._transport, kind, external_id)
 
     async def product_facts(self, operations: Sequence[Operation]) -> Mapping[str, ProductFacts]:
         ids = [id for id in sorted(products_needed(operations)) if id.isdigit()]
@@ -105,10 +130,12 @@ class ConnectWise:
                 one = await self._transport.get(_addition(work, work.closes))
                 with understood(Unavailable):
                     return Records(() if one is None else (_closing(one),))
-            case ServiceAdjustment() | ContractCharge():
-                raise TypeError("ConnectWise takes additions")
+            case RecordUpdate(record=Addition() as addition):
+                return await self._repairable(work, addition)
+            case RecordRemoval(record=Addition() as addition):
+                return await self._repairable(work, addition)
             case _:
-                assert_never(work.operation)
+                raise TypeError("ConnectWise takes additions")
 
     async def write(self, work: Work, wanted: Write) -> Written:
         del wanted  # an addition is written whole or not at all
@@ -119,6 +146,10 @@ class ConnectWise:
                 return await self._create(work, addition)
             case AdditionClose() as close:
                 return await self._cancel(work, close)
+            case RecordUpdate(record=Addition() as addition, external_id=id):
+                return await self._update(work, addition, id)
+            case RecordRemoval(external_id=id):
+                return await self._remove(work, id)
             case _:
                 raise TypeError("ConnectWise takes additions")
 
@@ -160,6 +191,34 @@ class ConnectWise:
                 f"{close.last_on}"
             )
         return Written(str(shown["id"]), {"patch": body}, answer.headers.get("x-cw-request-id"))
+
+    async def _repairable(self, work: Work, addition: Addition) -> Records:
+        """With the evidence of what is invoiced, refreshed before each write (C9)."""
+        shown = await self._with_key(work)
+        months = await sweeping.invoiced_months(self._transport, [work.place.target_id])
+        invoiced = months.get(work.place.target_id, frozenset())
+        with understood(Unavailable):
+            return Records(tuple(fields.repair_record(addition, one, invoiced) for one in shown))
+
+    async def _update(self, work: Work, addition: Addition, id: str) -> Written:
+        """All owned fields in one PATCH, compared with what is returned: 200 proves nothing."""
+        body = fields.patch_of(addition)
+        answer = await self._transport.send(
+            "PATCH", _addition(work, id), body, leave_by=work.leave_by
+        )
+        shown = _record(answer.text, answer.json)
+        with understood(WriteUnknown):
+            left = fields.repair_record(addition, shown, frozenset()).differences
+        if left:
+            told = "; ".join(map(str, left))
+            raise Refused(f"the PATCH was answered {answer.status}, but {told}")
+        return Written(id, {"patch": body}, answer.headers.get("x-cw-request-id"))
+
+    async def _remove(self, work: Work, id: str) -> Written:
+        answer = await self._transport.send(
+            "DELETE", _addition(work, id), None, leave_by=work.leave_by
+        )
+        return Written(id, {"delete": id}, answer.headers.get("x-cw-request-id"))
 
     async def _with_key(self, work: Work) -> list[Mapping[str, Any]]:
         """Every addition of the agreement that carries the key."""

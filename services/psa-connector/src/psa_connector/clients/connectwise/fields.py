@@ -14,7 +14,9 @@ from typing import Any
 
 from psa_connector.domain.operations import Addition
 from psa_connector.domain.preflight import BillingCycle, ProductFacts, TargetFacts
+from psa_connector.domain.snapshots import HeldRecord, Words
 from psa_connector.domain.verdicts import Difference, Record
+from shared.kernel.money import EXACT
 
 KEY_CAPTION = "BCS Key"
 Document = dict[str, Any]
@@ -77,6 +79,67 @@ def record_of(addition: Addition, shown: Mapping[str, Any]) -> Record:
     )
 
 
+def words_of(addition: Addition) -> Words:
+    """What the PSA should show of an addition, an open end included."""
+    asked = {"cancelledDate": None, **addition_body(addition)}
+    return {name: _text(value) for name, value in asked.items()}
+
+
+def held_record(
+    shown: Mapping[str, Any], key: KeyField, invoiced: frozenset[date], template: Words
+) -> HeldRecord:
+    """An addition on an agreement with these months on its invoices."""
+    starts, ends = day(shown.get("effectiveDate")), day(shown.get("cancelledDate"))
+    info = shown.get("_info") or {}
+    quantity = Decimal(shown.get("quantity") or 0) - Decimal(shown.get("lessIncluded") or 0)
+    free = shown.get("billCustomer") != "Billable"
+    return HeldRecord(
+        external_id=str(shown["id"]),
+        key=key.read(shown),
+        words={name: _text(_shown(shown, name)) for name in template},
+        amount=Decimal(0) if free else EXACT.multiply(quantity, Decimal(shown["unitPrice"])),
+        billed=bill_months(starts, ends, invoiced),
+        edited_by=info.get("updatedBy"),
+        edited_at=info.get("lastUpdated"),
+    )
+
+
+def bill_months(starts: date | None, ends: date | None, invoiced: frozenset[date]) -> bool:
+    """Whether one of the invoiced months lies within these days (C9)."""
+    first = date.min if starts is None else starts.replace(day=1)
+    return any(first <= month and (ends is None or month <= ends) for month in invoiced)
+
+
+def repair_record(
+    addition: Addition, shown: Mapping[str, Any], invoiced: frozenset[date]
+) -> Record:
+    """Compared strictly: a repair says how the record ends, too."""
+    asked = words_of(addition)
+    found = {name: _text(_shown(shown, name)) for name in asked}
+    ends = day(shown.get("cancelledDate"))
+    return Record(
+        external_id=str(shown["id"]),
+        differences=tuple(
+            Difference(name, asked[name], found[name])
+            for name in asked
+            if asked[name] != found[name]
+        ),
+        last_on=ends,
+        billed=bill_months(day(shown.get("effectiveDate")), ends, invoiced),
+    )
+
+
+def patch_of(addition: Addition) -> list[Document]:
+    """Every owned field in one PATCH; an open end is a field to remove."""
+    body = addition_body(addition)
+    patch: list[Document] = [
+        {"op": "replace", "path": name, "value": value} for name, value in body.items()
+    ]
+    if addition.last_on is None:
+        patch.append({"op": "remove", "path": "cancelledDate"})
+    return patch
+
+
 def target_facts(agreement: Mapping[str, Any], billing_options: str | None) -> TargetFacts:
     currency = agreement.get("currency") or {}
     return TargetFacts(
@@ -132,6 +195,8 @@ def _text(value: object) -> str:
             return f"{Decimal(value).normalize():f}"
         case {"id": number}:
             return f"product {number}"
+        case "":
+            return "nothing"
         case str() if value[10:] in {"T00:00:00Z", "T00:00:00.000Z"}:
             return value[:10]
         case None:

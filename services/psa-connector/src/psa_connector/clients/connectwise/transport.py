@@ -22,6 +22,7 @@ from psa_connector.clients.psa import (
     Timing,
     Unavailable,
     WriteUnknown,
+    count_call,
     require_in_time,
     server_time,
 )
@@ -107,6 +108,11 @@ class Transport:
                 return found
             query |= dict(parse_qsl(urlsplit(following[1]).query))
 
+    async def first_page(self, path: str, params: Mapping[str, str]) -> list[Any]:
+        """The first page of a list that knows numbered pages only."""
+        answer = await self._read(path, {**params, "page": "1", "pageSize": "25"})
+        return [] if answer.status == 404 else list(_json(answer))
+
     async def send(self, method: str, path: str, body: object, *, leave_by: float) -> Response:
         """One write, never repeated; the answer is a success.
 
@@ -157,6 +163,7 @@ class Transport:
     ) -> Response:
         codebase = self._codebase or await self._discover()
         require_in_time(leave_by)
+        count_call()
         answer = await self._http.request(
             method, _api(codebase, path), params=params, json=json, headers=headers, retry=retry
         )
@@ -166,6 +173,7 @@ class Transport:
         if moved_to == codebase:
             return answer
         require_in_time(leave_by)
+        count_call()
         return await self._http.request(
             method, _api(moved_to, path), params=params, json=json, headers=headers, retry=retry
         )
@@ -173,6 +181,7 @@ class Transport:
     async def _discover(self) -> str:
         """Where the API of this company lives at the moment."""
         company = quote(self._login.company_id, safe="")
+        count_call()
         answer = await self._http.request(
             "GET", f"{self._ui}/login/companyinfo/{company}", retry=self._reads
         )
