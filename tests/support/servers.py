@@ -35,6 +35,7 @@ _PREFIX = "tieout-postgres-"
 _TRAVERSABLE = 0o711  # as root, Postgres runs as another user
 _MEMORY = Path("/dev/shm")  # many copied files: ten times faster than a busy disk
 _MEMORY_NEEDED = 2 << 30
+_DISK = Path(tempfile.gettempdir())
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,21 +113,21 @@ FreshDatabase = Callable[[str], Awaitable[ServiceDatabase]]
 
 def _reachable_directory() -> Path:
     _sweep()
-    directory = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=_roots()[0]))
+    directory = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=_root()))
     directory.chmod(_TRAVERSABLE)
     return directory
 
 
-def _roots() -> list[Path]:
-    """Where clusters may lie, the best place first: in memory where a system offers enough."""
-    disk = Path(tempfile.gettempdir())
+def _root() -> Path:
+    """In memory where a system offers enough."""
     has_room = os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _MEMORY_NEEDED
-    return [_MEMORY, disk] if has_room else [disk]
+    return _MEMORY if has_room else _DISK
 
 
 def _sweep() -> None:
-    """End and remove what test processes left that were killed before they could."""
-    for directory in (found for root in _roots() for found in root.glob(f"{_PREFIX}*-*")):
+    """End and remove what test processes left that were killed before they could. Wherever it lies:
+    what fills the memory is the reason why there is no room in it."""
+    for directory in (found for root in (_MEMORY, _DISK) for found in root.glob(f"{_PREFIX}*-*")):
         owner = directory.name.removeprefix(_PREFIX).partition("-")[0]
         if owner.isdecimal() and not psutil.pid_exists(int(owner)):
             PidFiles(directory / "home" / "pids").stop_leftovers()
