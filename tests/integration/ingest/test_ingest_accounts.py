@@ -23,6 +23,7 @@ from integration.ingest.test_ingest_webhook_receiver import deliveries, event, s
 from shared.contracts.ingest import ProviderPurchaseRecorded
 from shared.kernel.clock import FrozenClock
 from shared.kernel.errors import Invalid
+from shared.runtime.jobs import JobRunner
 from shared.runtime.postgres import Transaction
 from support.partner_center import ALDER, ANNUAL, BIRCH, MONTHLY, SEED, TENANT
 from support.servers import FreshDatabase
@@ -269,6 +270,26 @@ async def test_the_same_invoice_number_of_two_tenants_is_two_files(two: Scene) -
         f"billed/{INVOICE}": 2, f"eu/billed/{INVOICE}": 1,
     }  # fmt: skip
     assert [x.line_id for x in read(await batches(two))] == ["u1", "u3", "u2"]
+
+
+@pytest.mark.parametrize("kind", ["usage", "reconciliation"])
+@pytest.mark.parametrize(
+    ("account", "job"), [({}, "exports"), ({"account_id": "eu"}, "exports@eu")]
+)
+async def test_an_export_that_is_asked_for_once_more_wakes_its_own_account(
+    two: Scene, kind: str, account: dict[str, str], job: str
+) -> None:
+    """A job of that name there is, and the other account has nothing to do."""
+    body = {"invoice_number": INVOICE, **({"kind": "billed"} if kind == "usage" else {})}
+    made = await two.ingest.ok("POST", f"/v1/{kind}-exports", json=body | account)
+    await two.execute("UPDATE export SET state = 'failed', reason = 'G', outcome = NULL")
+    woken: list[set[str]] = []
+    two.ingest.service.database.on_commit = lambda commit: woken.append(set(commit.jobs))
+
+    await two.ingest.ok("POST", f"/v1/{kind}-exports/{made['id']}:retry")
+
+    assert woken == [{job}]
+    JobRunner(two.ingest.service.jobs).wake({job})
 
 
 async def test_the_same_line_on_two_tenants_invoices_is_bought_twice(two: Scene) -> None:
