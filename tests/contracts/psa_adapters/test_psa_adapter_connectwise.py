@@ -165,6 +165,25 @@ async def test_a_line_is_adopted_by_our_key_alone_c7(bench: Bench) -> None:
     assert await bench.vendors.calls("connectwise", "POST", "/additions") == []
 
 
+async def test_a_line_with_unset_fields_is_adopted_c7(bench: Bench) -> None:
+    """Null or absent is as good as nothing; a first day is a day, whatever hour it carries."""
+    unset = dict.fromkeys(
+        ("invoiceDescription", "unitCost", "lessIncluded", "purchaseItemFlag", "cancelledDate")
+    )
+    line = {"id": 30_000, "agreementId": 7001, **by_hand()["create"], **unset}
+    line["effectiveDate"] = "2025-06-01T05:00:00Z"
+    await bench.vendors.seed("connectwise", {**CONNECTWISE_SEED, "additions": [line]})
+    async with bench.client() as client:
+        (shown,) = await client.existing(PLACE)
+        work = bench.works[0]
+        adopt = replace(work, operation=adopted(work.operation, shown), adopts="30000")
+        await client.write(adopt, await wanted(client, adopt))
+        assert judge(adopt.operation, await client.observe(adopt)) == Done("30000")
+
+    (addition,) = await bench.vendors.additions()
+    assert addition["purchaseItemFlag"] is False
+
+
 async def test_a_line_that_changed_since_is_not_adopted_c7(bench: Bench) -> None:
     """Between the yes and the write somebody edited it, took it, or deleted it."""
     work, id = await adopting(bench)

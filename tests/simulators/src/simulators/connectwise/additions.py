@@ -14,6 +14,7 @@ from simulators.connectwise.refusals import refuse_field
 from simulators.connectwise.state import State, from_catalog
 from simulators.exact_json import Document
 
+_NULLABLE = ("unitCost", "lessIncluded", "purchaseItemFlag")  # when unset
 _DEFAULTED = ("unitPrice", "unitCost", "taxableFlag", "invoiceDescription", "description", "uom")
 
 
@@ -56,11 +57,12 @@ def reprice(state: State, item: Document) -> list[Document]:
 def view(state: State, row: Document, today: date) -> Document:
     """The addition as the API shows it, with the derived fields."""
     agreement = state.agreements[row["agreementId"]]
-    quantity = Decimal(row["quantity"]) - Decimal(row["lessIncluded"])
-    price, cost = Decimal(row["unitPrice"]), Decimal(row["unitCost"])
+    quantity = Decimal(row["quantity"]) - Decimal(row.get("lessIncluded") or 0)
+    price, cost = Decimal(row["unitPrice"]), Decimal(row.get("unitCost") or 0)
     ext_price, ext_cost = _cents(price * quantity), _cents(cost * quantity)
     share = _prorated_share(agreement, row)
     return {
+        **dict.fromkeys(_NULLABLE),
         **row,
         "billedQuantity": quantity,
         "extPrice": ext_price,
@@ -81,7 +83,7 @@ def due(state: State, row: Document) -> Due:
     cancelled = row.get("cancelledDate")
     return Due(
         id=row["id"],
-        quantity=Decimal(row["quantity"]) - Decimal(row["lessIncluded"]),
+        quantity=Decimal(row["quantity"]) - Decimal(row.get("lessIncluded") or 0),
         unit_price=Decimal(row["unitPrice"]),
         effective=day_of(effective),
         cancelled=day_of(cancelled) if cancelled else None,

@@ -58,7 +58,7 @@ def adoption(
         told = "; ".join(changed) or f"it ends on {record.last_on}"
         raise Refused(f"the addition to adopt has changed: {told}")
     values = _own(shown, field, key)
-    if shown.get("purchaseItemFlag"):
+    if shown.get("purchaseItemFlag") is not False:
         values["purchaseItemFlag"] = False
     return [{"op": "replace", "path": name, "value": value} for name, value in values.items()]
 

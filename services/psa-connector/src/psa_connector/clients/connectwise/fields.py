@@ -20,6 +20,15 @@ from shared.kernel.money import EXACT
 
 KEY_CAPTION = "BCS Key"
 Document = dict[str, Any]
+_DAYS = frozenset({"effectiveDate", "cancelledDate"})
+# What a field means that the vendor shows as null, or not at all.
+_UNSET: Mapping[str, object] = {
+    "lessIncluded": 0,
+    "unitCost": 0,
+    "taxableFlag": False,
+    "invoiceDescription": "",
+    "purchaseItemFlag": False,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +76,9 @@ def record_of(addition: Addition, shown: Mapping[str, Any]) -> Record:
     operation's business.
     """
     asked = addition_body(addition)
-    differences = [
-        Difference(name, _text(asked[name]), _text(_shown(shown, name)))
-        for name in asked
-        if _text(asked[name]) != _text(_shown(shown, name))
-    ]
+    told = {name: (_text(name, asked[name]), _text(name, _shown(shown, name))) for name in asked}
+    differences = [Difference(name, ours, there) for name, (ours, there) in told.items()]
+    differences = [one for one in differences if one.expected != one.found]
     return Record(
         external_id=str(shown["id"]),
         differences=tuple(differences),
@@ -82,7 +89,7 @@ def record_of(addition: Addition, shown: Mapping[str, Any]) -> Record:
 def words_of(addition: Addition) -> Words:
     """What the PSA should show of an addition, an open end included."""
     asked = {"cancelledDate": None, **addition_body(addition)}
-    return {name: _text(value) for name, value in asked.items()}
+    return {name: _text(name, value) for name, value in asked.items()}
 
 
 def held_record(
@@ -96,7 +103,7 @@ def held_record(
     return HeldRecord(
         external_id=str(shown["id"]),
         key=key.read(shown),
-        words={name: _text(_shown(shown, name)) for name in template},
+        words={name: _text(name, _shown(shown, name)) for name in template},
         amount=Decimal(0) if free else EXACT.multiply(quantity, Decimal(shown["unitPrice"])),
         billed=bill_months(starts, ends, invoiced),
         edited_by=info.get("updatedBy"),
@@ -115,7 +122,7 @@ def repair_record(
 ) -> Record:
     """Compared strictly: a repair says how the record ends, too."""
     asked = words_of(addition)
-    found = {name: _text(_shown(shown, name)) for name in asked}
+    found = {name: _text(name, _shown(shown, name)) for name in asked}
     ends = day(shown.get("cancelledDate"))
     return Record(
         external_id=str(shown["id"]),
@@ -182,12 +189,15 @@ def _cycle(agreement: Mapping[str, Any], billing_options: str | None) -> Billing
 
 
 def _shown(shown: Mapping[str, Any], name: str) -> object:
+    """A field's value; unset is what it means."""
     value = shown.get(name)
+    if value is None:
+        return _UNSET.get(name)
     return {"id": value.get("id")} if name == "product" and isinstance(value, Mapping) else value
 
 
-def _text(value: object) -> str:
-    """One spelling for equal values: 1 and 1.0, a day with or without its midnight."""
+def _text(name: str, value: object) -> str:
+    """One spelling for equal values: 1 and 1.0, a day at whatever hour."""
     match value:
         case bool():
             return str(value).lower()
@@ -195,12 +205,10 @@ def _text(value: object) -> str:
             return f"{Decimal(value).normalize():f}"
         case {"id": number}:
             return f"product {number}"
-        case "":
+        case "" | None:
             return "nothing"
-        case str() if value[10:] in {"T00:00:00Z", "T00:00:00.000Z"}:
+        case str() if name in _DAYS:
             return value[:10]
-        case None:
-            return "nothing"
     return str(value).replace("\r\n", "\n").strip()
 
 
