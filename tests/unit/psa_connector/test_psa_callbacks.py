@@ -56,6 +56,8 @@ def test_a_header_that_is_no_signature_is_refused(header: str | None) -> None:
         "https://evil.example\\@na.myconnectwise.net/key",
         "//na.myconnectwise.net/key",
         "file:///etc/passwd",
+        "https://[x",
+        "https://[::1",
         "",
     ],
 )

@@ -43,7 +43,10 @@ def require_own_host(key_url: str, allowed: Iterable[str]) -> None:
     Raises:
         Invalid: `key_url_not_allowed`.
     """
-    parts = urlsplit(key_url)
     origins = {urlsplit(url)[:2] for url in allowed}
+    try:
+        parts = urlsplit(key_url)
+    except ValueError as error:
+        raise Invalid("key_url_not_allowed", "key_url is no address") from error
     if parts[:2] not in origins or parts.username or "\\" in key_url:
         raise Invalid("key_url_not_allowed", "key_url names a host that is not the connection's")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from time import monotonic
 
 from psa_connector.clients.connectwise.transport import without_api_prefix
@@ -21,14 +22,21 @@ KEPT_S = 3600.0
 BETWEEN_FETCHES_S = 1.0
 
 
+@dataclass(slots=True)
+class _Known:
+    """The secrets of one connection; strangers who name its hosts use up its turns only."""
+
+    keys: OrderedDict[str, tuple[float, str]] = field(default_factory=OrderedDict)
+    next_fetch: float = 0.0
+
+
 class SigningKeys:
-    """Secrets by address, kept for an hour."""
+    """Secrets by connection and address, kept for an hour."""
 
     def __init__(self, timing: Timing, *, between_fetches_s: float = BETWEEN_FETCHES_S) -> None:
         self._http = HttpClient("", name="connectwise callbacks", timeout_s=timing.timeout_s)
         self._between_fetches_s = between_fetches_s
-        self._keys: OrderedDict[str, tuple[float, str]] = OrderedDict()
-        self._next_fetch = 0.0
+        self._known: dict[str, _Known] = {}
 
     async def close(self) -> None:
         await self._http.close()
@@ -41,16 +49,17 @@ class SigningKeys:
             Unavailable: it cannot be fetched now.
         """
         require_own_host(key_url, _hosts(connection))
-        until, secret = self._keys.get(key_url, (0.0, ""))
+        known = self._known.setdefault(connection.id, _Known())
+        until, secret = known.keys.get(key_url, (0.0, ""))
         if monotonic() < until:
             return secret
-        if monotonic() < self._next_fetch:
+        if monotonic() < known.next_fetch:
             raise Unavailable("another secret was fetched a moment ago")
-        self._next_fetch = monotonic() + self._between_fetches_s
+        known.next_fetch = monotonic() + self._between_fetches_s
         secret = await self._fetch(key_url)
-        self._keys[key_url] = (monotonic() + KEPT_S, secret)
-        while len(self._keys) > KEPT:
-            self._keys.popitem(last=False)
+        known.keys[key_url] = (monotonic() + KEPT_S, secret)
+        while len(known.keys) > KEPT:
+            known.keys.popitem(last=False)
         return secret
 
     async def _fetch(self, key_url: str) -> str:
@@ -65,14 +74,13 @@ class SigningKeys:
 
 
 def _secret(answer: Response) -> str:
-    """As JSON with a `signing_key`, or as plain text."""
+    """JSON with a `signing_key`, nothing else: any page of the host can be read by strangers."""
     try:
         told = answer.json()
     except ValueError:
-        return answer.text.strip()
-    if isinstance(told, dict):
-        return str(told.get("signing_key") or "")
-    return told if isinstance(told, str) else ""
+        return ""
+    found = told.get("signing_key") if isinstance(told, dict) else None
+    return found if isinstance(found, str) else ""
 
 
 def _hosts(connection: Connection) -> Iterator[str]:
