@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from support.psa_facts import alder_may, change, elm_changes, invoice, recurring
 from support.psa_world import CREDENTIALS, PsaWorld
 
@@ -66,6 +68,29 @@ async def test_a_later_invoice_closes_and_creates_c4(world: PsaWorld) -> None:
         ("update", "missing"),
         ("create", "missing"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("state", "first", "second"),
+    [
+        ("rejected", ("blocked", "vendor_refused"), ("create", "after_another")),
+        ("drifted", ("blocked", "vendor_refused"), ("create", "after_another")),
+        ("unknown", ("nothing", "under_way"), ("create", "missing")),
+    ],
+)
+async def test_what_waits_or_is_under_way_is_told_g6(
+    world: PsaWorld, state: str, first: tuple[str, str], second: tuple[str, str]
+) -> None:
+    """A stuck line says why, and what is behind it does not go out before it."""
+    await paused(world)
+    async with world.psa.service.database.transaction() as tx:
+        await tx.execute(
+            "UPDATE intent SET state = $1, reason = 'vendor_refused', detail = 'no' "
+            "WHERE source_id = 'ALD-0002/1'",
+            state,
+        )
+
+    assert (await told(world, INVOICE))[:2] == [first, second]
 
 
 async def test_an_unmapped_contract_is_one_blocked_line_g5(world: PsaWorld) -> None:

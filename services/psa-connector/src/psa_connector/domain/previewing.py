@@ -54,6 +54,11 @@ def delivered(external_id: str | None) -> Foreseen:
     return Foreseen(Action.NOTHING, "delivered", detail, external_id)
 
 
+def under_way() -> Foreseen:
+    """A request left and nobody saw its outcome yet: the writer looks for it."""
+    return Foreseen(Action.NOTHING, "under_way", "a request is under way; it is looked for")
+
+
 def follows(operation: Operation, earlier: str) -> Foreseen:
     """Something of the same target comes first; the PSA cannot be asked about it yet."""
     return Foreseen(_action(operation, None), "after_another", f"after {earlier}")

@@ -15,7 +15,7 @@ from psa_connector.domain.adjustments import within_contract
 from psa_connector.domain.connection import Connection
 from psa_connector.domain.drafts import Planned
 from psa_connector.domain.intents import State
-from psa_connector.domain.mapping import Block, Nowhere, Place
+from psa_connector.domain.mapping import Block, Nowhere, Place, Reason
 from psa_connector.domain.operations import AdditionClose, Operation, ServiceAdjustment
 from psa_connector.domain.outcomes import Write
 from psa_connector.domain.preflight import Expectation
@@ -27,6 +27,7 @@ from psa_connector.domain.previewing import (
     foresee,
     stopped,
     takes_over,
+    under_way,
 )
 from psa_connector.domain.verdicts import judge
 from psa_connector.handlers import adopting
@@ -39,6 +40,7 @@ from shared.kernel.errors import NotFound
 from shared.runtime.postgres import Database, Reader
 
 SOURCES_MAX = 200
+_STUCK = frozenset({State.REJECTED, State.DRIFTED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ class _Desk:
     database: Database
     clients: Clients
     firsts: Mapping[str, str]  # by target, the first change of units that is not delivered
+    behind: frozenset[str]  # keys behind a line of their target that waits for a person
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,7 @@ class _Look:
     place: Place
     blocks: tuple[Block, ...]
     firsts: Mapping[str, str]
+    behind: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +129,7 @@ async def preview_invoice(
         if not found:
             raise NotFound("invoice_unknown", f"no finalised invoice {number_or_id} arrived here")
         plans = [await _planned(reader, source) for source in found]
-    return await _previewed(_Desk(database, clients, _firsts(plans)), plans, window)
+    return await _previewed(_Desk(database, clients, _firsts(plans), _behind(plans)), plans, window)
 
 
 async def preview_contract(
@@ -139,7 +143,7 @@ async def preview_contract(
     async with database.read() as reader:
         found = await sources.open_of_contract(reader, contract_id, limit=SOURCES_MAX)
         plans = [await _planned(reader, source) for source in found]
-    return await _previewed(_Desk(database, clients, _firsts(plans)), plans, window)
+    return await _previewed(_Desk(database, clients, _firsts(plans), _behind(plans)), plans, window)
 
 
 async def _planned(reader: Reader, source: Source) -> _Plan:
@@ -186,6 +190,19 @@ def _firsts(plans: Sequence[_Plan]) -> dict[str, str]:
     return found
 
 
+def _behind(plans: Sequence[_Plan]) -> frozenset[str]:
+    """What does not go out before a person has done something about an earlier line."""
+    stuck: set[str] = set()
+    found: set[str] = set()
+    for ready in (ready for plan in plans for ready in plan.lines):
+        item = ready.planned
+        if ready.known is not None and ready.known.state in _STUCK:
+            stuck.add(item.target)
+        elif item.target in stuck:
+            found.add(item.key)
+    return frozenset(found)
+
+
 def _whole(plan: _Plan) -> Line:
     """A fact that no line goes out for."""
     match plan.place:
@@ -206,7 +223,7 @@ async def _lines(desk: _Desk, plan: _Plan, wanted: Sequence[bool]) -> list[Line]
     source, place, found = plan.source, plan.place, []
     with client_of(desk.clients, plan.connection) as client:
         operations, blocks = await _checked(desk, client, plan)
-        look = _Look(client, place, blocks, desk.firsts)
+        look = _Look(client, place, blocks, desk.firsts, desk.behind)
         for ready, operation, is_wanted in zip(plan.lines, operations, wanted, strict=True):
             if is_wanted:
                 foreseen = await _foreseen(look, ready, operation)
@@ -256,11 +273,14 @@ async def _checked(
 
 async def _foreseen(look: _Look, ready: _Ready, operation: Operation) -> Foreseen:
     item, known = ready.planned, ready.known
-    if known is not None and _is_delivered(ready):
-        return delivered(known.external_id)
+    begun = None if known is None else _begun(known)
+    if begun is not None:
+        return begun
     block = item.block or next(iter(look.blocks), None)
     if block is not None:
         return stopped(block)
+    if item.key in look.behind:
+        return follows(operation, "an earlier line that waits for a person")
     if look.firsts.get(item.target, item.key) != item.key:
         return follows(operation, "an earlier change of this subscription")
     if isinstance(operation, AdditionClose) and ready.closes is None:
@@ -278,6 +298,16 @@ async def _foreseen(look: _Look, ready: _Ready, operation: Operation) -> Foresee
     if ready.adopts is not None and isinstance(verdict, Write):
         return takes_over(ready.adopts)
     return foresee(operation, verdict)
+
+
+def _begun(known: Intent) -> Foreseen | None:
+    """What the ledger says of a line that went out, or was about to."""
+    if known.state is State.CONFIRMED:
+        return delivered(known.external_id)
+    if known.state in _STUCK:
+        reason = Reason(known.reason or Reason.VENDOR_REFUSED)
+        return stopped(Block(reason, known.detail or ""))
+    return under_way() if known.state in {State.SENDING, State.UNKNOWN} else None
 
 
 def _is_delivered(ready: _Ready) -> bool:
