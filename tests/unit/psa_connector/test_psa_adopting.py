@@ -136,3 +136,16 @@ def test_a_service_is_proposed_by_its_units_a1() -> None:
         ("9001", False),
     ]
     assert service_rivals(draft.operation, replace(seen, linked=True)) == []
+
+
+def test_a_service_fits_as_the_writer_judges_it_a1() -> None:
+    """An opening by the units of today; no units are no fit for a new subscription's zero."""
+    draft = draft_adjustment(change("e", 0, 22, "2026-06-09"), Product("p", "77"))
+    assert draft is not None
+    assert isinstance(draft.operation, ServiceAdjustment)
+    today = day("2026-07-20")
+    opening = replace(draft.operation, opening=True, recorded_on=today)
+    grown = Units("9001", (UnitRow(1, today, day("2027-05-11"), 22),))
+
+    assert [r.is_equal for r in service_rivals(opening, Services((grown,)))] == [True]
+    assert [r.is_equal for r in service_rivals(draft.operation, Services((grown,)))] == [False]

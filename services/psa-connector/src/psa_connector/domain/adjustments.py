@@ -112,7 +112,7 @@ def choose_service(adjustment: ServiceAdjustment, seen: Services) -> Units | Blo
     """
     if seen.linked:
         return seen.candidates[0] if seen.candidates else None
-    fitting = [units for units in seen.candidates if _fits(adjustment, units)]
+    fitting = [units for units in seen.candidates if fits(adjustment, units)]
     if len(fitting) == 1:
         return fitting[0]
     is_new = adjustment.units_before == 0 and not adjustment.opening
@@ -125,7 +125,8 @@ def choose_service(adjustment: ServiceAdjustment, seen: Services) -> Units | Blo
     return Block(Reason.SERVICE_AMBIGUOUS, detail)
 
 
-def _fits(adjustment: ServiceAdjustment, units: Units) -> bool:
+def fits(adjustment: ServiceAdjustment, units: Units) -> bool:
+    """Whether a service shows what the entry says, before or after it."""
     if adjustment.opening:
         return _units_at_opening(adjustment, units) == adjustment.units_after
     wanted = {adjustment.units_after}

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import TypeAlias
 
-from psa_connector.domain.adjustments import Services, units_on
+from psa_connector.domain.adjustments import Services, fits, units_on
 from psa_connector.domain.mapping import Block, Reason
 from psa_connector.domain.operations import (
     Addition,
@@ -81,10 +81,11 @@ def service_rivals(adjustment: ServiceAdjustment, seen: Services) -> list[Rival]
         return []
     found = []
     for units in seen.candidates:
-        held = units_on(units.rows, adjustment.effective_on)
-        fits = held in {adjustment.units_before, adjustment.units_after}
-        told = f"it has {held} units on {adjustment.effective_on}"
-        found.append(Rival(units.service, told, () if fits else (told,)))
+        on = adjustment.effective_on
+        if adjustment.opening:
+            on = max(on, adjustment.recorded_on)
+        told = f"it has {units_on(units.rows, on)} units on {on}"
+        found.append(Rival(units.service, told, () if fits(adjustment, units) else (told,)))
     return sorted(found, key=lambda rival: len(rival.differences))
 
 
