@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ingest.handlers import ordering
 from integration.ingest.conftest import Scene
 from integration.ingest.order_world import (
     FAULTS,
@@ -24,6 +25,12 @@ from support.partner_center import ANNUAL
 
 HIDDEN = {"record": "shown_audit_records", "orders": "shown_orders", "moves": "shown_transitions"}
 THEIRS = 47
+
+
+@pytest.fixture(autouse=True)
+def waits_are_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody looks again before the test says so, however slow the machine is."""
+    monkeypatch.setattr(ordering, "retry_after", lambda attempts, asked_s=None: 3600.0)
 
 
 async def pause(scene: Scene, rounds: int = 3) -> None:
