@@ -127,7 +127,7 @@ async def test_what_moves_too_much_waits_for_somebody_else(
         change = applied.output.split()[-1]
         assert f"{change}: dearer, by ann" in (await tieout(url, "waiting")).output
         refused = await tieout(url, "approve", change)
-        assert (refused.exit_code, "approver_is_author" in refused.output) == (69, True)
+        assert (refused.exit_code, "approver_is_author" in refused.output) == (77, True)
         be(rating, "bob")
         approved = await tieout(url, "approve", change, "--reason", "checked")
         assert "active   price-rule/ALD-PREMIUM version 1" in approved.output

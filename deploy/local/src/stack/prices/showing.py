@@ -104,8 +104,9 @@ def show_change(console: Console, change: Row) -> None:
     if change["state"] == "waiting":
         console.print(
             f"\n{_sums(change['effect']['at_stake'])} a month are at stake; a second person, not "
-            f"{change['author']}, approves it: tieout prices approve {change['change_id']}"
-            " (in the local stack with --as NAME)"
+            f"{change['author']}, approves it (in the local stack with --as NAME):\n"
+            f"tieout prices approve {change['change_id']}",
+            soft_wrap=True,
         )
 
 
