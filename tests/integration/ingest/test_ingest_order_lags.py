@@ -101,6 +101,11 @@ async def test_seats_that_somebody_changed_before_a_lost_order_came_are_never_ov
     assert (row["state"], row["code"]) == ("refused", "changed_meanwhile")
     assert row["detail"] == "it was 40 when this was checked; somebody made it 50"
     assert row["offer"] == {"kind": "quantity", "quantity": 45}
+    assert len(await scene.audit("subscription-order.needs-a-person")) == 1
+    again = await until_ended(
+        scene, await place(scene, {"subscription_id": ANNUAL, **row["offer"]})
+    )
+    assert (again["state"], await seats(scene)) == ("confirmed", 45)
 
 
 @WITH_AND_WITHOUT
@@ -116,6 +121,7 @@ async def test_seats_that_somebody_changed_after_a_lost_order_was_done_stay(
     row = await until_ended(scene, order_id)
     assert await seats(scene) == 50
     assert (row["state"], row["code"]) == ("confirmed", "overtaken")
+    assert await writes_done(scene, ORDERS["quantity"]) == 1
 
 
 async def test_a_change_of_something_else_does_not_stand_in_the_way(open_shop: Scene) -> None:
@@ -196,6 +202,21 @@ async def test_a_purchase_whose_order_is_never_listed_ends_with_a_reason(open_sh
     assert (row["state"], row["code"]) == ("confirmed", "not_listed")
     [bought] = scene.partner.simulator.shop.books.orders
     assert row["result"]["provider_order_id"] == bought.id
+    assert await writes_done(scene, PURCHASE) == 1
+
+
+async def test_an_upgrade_that_is_never_listed_ends_with_a_reason(open_shop: Scene) -> None:
+    """Done by its answer, told by neither list nor log: confirmed, and not done again."""
+    scene = open_shop
+    await scene.partner.switch(lag_transitions=NEVER, lag_audit=NEVER)
+    order_id = await place(scene, ORDERS["upgrade"])
+    for _ in range(4):
+        await scene.ingest.work("orders")
+        await scene.execute("UPDATE subscription_order SET due_at = now()")
+    await scene.execute("UPDATE subscription_order SET unsure_since = now() - interval '25 h'")
+    row = await until_ended(scene, order_id)
+    assert (row["state"], row["code"]) == ("confirmed", "not_listed")
+    assert await writes_done(scene, ORDERS["upgrade"]) == 1
 
 
 @pytest.mark.parametrize("lost", LOST)

@@ -37,10 +37,6 @@ class Switches(BaseModel):
     throttle_window_s: float = 60
     accepted_writes: bool = False  # a PATCH is answered 202 with a Location instead of 200
     stale_reads: int = Field(default=0, ge=0)  # reads after such a PATCH that show the state before
-    # The lists lag, each by itself: they show so many, the oldest; None is all.
-    shown_audit_records: int | None = Field(default=None, ge=0)
-    shown_orders: int | None = Field(default=None, ge=0)
-    shown_transitions: int | None = Field(default=None, ge=0)
     lag_subscriptions: int = Field(default=0, ge=0)  # reads that show the state before a change
     lag_carts: int = Field(default=0, ge=0)  # reads of a cart that do not show its checkout yet
     lag_orders: int = Field(default=0, ge=0)  # listings that lack a new order

@@ -90,7 +90,6 @@ class OrdersApi:
     async def _orders(self, request: Request) -> Answer:
         customer = self._customer(request)
         found = [o for o in self._shop.books.orders if o.customer_id == customer.id]
-        found = found[: self._shop.books.switches.shown_orders]
         switches, lags = self._shop.books.switches, self._shop.lags
         found = lags.visible("order", found, lambda o: o.id, switches.lag_orders)
         return Answer.of(200, collection([self._listed(o) for o in found]))

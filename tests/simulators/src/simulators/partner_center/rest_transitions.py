@@ -72,7 +72,6 @@ class TransitionsApi:
     async def _transitions(self, request: Request) -> Answer:
         source = self._record(request)
         found = [t for t in self._shop.books.transitions if t.from_subscription_id == source.id]
-        found = found[: self._shop.books.switches.shown_transitions]
         lag = self._shop.books.switches.lag_transitions
         found = self._shop.lags.visible("transition", found, lambda t: t.operation_id, lag)
         return Answer.of(200, collection([_transition(t) for t in found]))
