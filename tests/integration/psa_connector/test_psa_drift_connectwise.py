@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from shared.runtime.web import encode_cursor
 from support.psa_facts import alder_may, invoice, line, recurring
 from support.psa_world import PsaWorld
 
@@ -46,6 +47,24 @@ async def billing(world: PsaWorld) -> None:
     """The PSA invoices May, the first period of the agreement."""
     await edit(world, "agreement", id=7001, set={"startDate": "2026-05-01T00:00:00Z"})
     await world.vendors.control("connectwise", "POST", "/invoice-run", {"agreement": 7001})
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code"),
+    [
+        ("/v1/drift?state=wating", 422, "request_invalid"),
+        (f"/v1/drift?cursor={encode_cursor('not a day', 'x')}", 422, "cursor_invalid"),
+        (f"/v1/sweeps?cursor={encode_cursor('2026-05-01T00:00:00', 'x')}", 422, "cursor_invalid"),
+    ],
+    ids=["state", "cursor", "instant without a zone"],
+)
+async def test_a_question_that_makes_no_sense_is_refused(
+    world: PsaWorld, path: str, status: int, code: str
+) -> None:
+    """A slip of the pen is no empty list, and a foreign cursor no defect."""
+    answer = await world.psa.http.request("GET", path)
+
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
 async def test_a_changed_addition_is_patched_back_whole_and_the_person_named(

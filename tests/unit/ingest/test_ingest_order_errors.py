@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -109,9 +111,9 @@ def test_no_answer_leaves_an_order_without_a_next_step(status: int, code: str) -
         ("credit_line_too_low", None),
     ],
 )
-def test_a_refusal_offers_the_way_that_is_open(reason: str, offer: object) -> None:
+def test_a_refusal_offers_the_way_that_is_open(reason: str, offer: dict[str, Any] | None) -> None:
     """An order that may be placed as it stands, or nothing."""
     wish = Wish(quantity=7, term="P1M", billing_plan="annual")
 
     assert offer == offer_for(reason, wish)
-    assert offer is None or OrderKind(dict(offer)["kind"])  # type: ignore[call-overload]  # a row
+    assert offer is None or OrderKind(offer["kind"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,7 +13,7 @@ from psa_connector.handlers import drifting, sweeping
 from psa_connector.store import connections, drifts, sweeps
 from psa_connector.store.drifts import Drift
 from psa_connector.store.sweeps import Sweep
-from shared.kernel.errors import NotFound
+from shared.kernel.errors import Invalid, NotFound
 from shared.runtime.postgres import Database
 from shared.runtime.web import (
     CursorParam,
@@ -29,6 +29,7 @@ RowId = Annotated[str, Path(min_length=1, max_length=64)]
 FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 LAST = datetime(9999, 1, 1, tzinfo=UTC)
 CONNECTIONS_MAX = 500
+DriftState = Literal["waiting", "reported", "healing", "healed", "failed", "gone", "dismissed"]
 
 
 class SweepBody(BaseModel):
@@ -124,8 +125,7 @@ def _add_sweeps(routes: APIRouter, database: Database) -> None:
         cursor: CursorParam = None,
     ) -> dict[str, Any]:
         """Sweeps, newest first."""
-        after = decode_cursor(cursor, parts=2)
-        before = (datetime.fromisoformat(str(after[0])), str(after[1])) if after else (LAST, "")
+        before = _position(cursor, LAST)
         async with database.read() as reader:
             found = await sweeps.listing(
                 reader, connection_id=connection_id, before=before, limit=limit
@@ -148,7 +148,7 @@ def _add_drift(routes: APIRouter, database: Database) -> None:
     @routes.get("/drift", operation_id="drift.list")
     async def listing(
         caller: Reads,
-        state: str | None = None,
+        state: DriftState | None = None,
         connection_id: str | None = None,
         kind: DriftKind | None = None,
         contract_id: str | None = None,
@@ -157,8 +157,7 @@ def _add_drift(routes: APIRouter, database: Database) -> None:
     ) -> dict[str, Any]:
         """Drift by first sight. States: `waiting` for approval, `reported`, `healing`, `healed`,
         `failed`, `gone` (right again without us), `dismissed`."""
-        after = decode_cursor(cursor, parts=2)
-        start = (datetime.fromisoformat(str(after[0])), str(after[1])) if after else (FIRST, "")
+        start = _position(cursor, FIRST)
         asked = {
             "state": state,
             "connection_id": connection_id,
@@ -191,6 +190,20 @@ def _add_drift(routes: APIRouter, database: Database) -> None:
         """Leave the PSA as it is, for a reason; it comes back when something else is there."""
         async with database.transaction(actor=caller.subject) as tx:
             return _drift(await drifting.dismiss(tx, drift_id, body.reason))
+
+
+def _position(cursor: str | None, start: datetime) -> tuple[datetime, str]:
+    """The instant and id after which a page begins."""
+    parts = decode_cursor(cursor, parts=2)
+    if parts is None:
+        return start, ""
+    try:
+        at = datetime.fromisoformat(str(parts[0]))
+    except ValueError as error:
+        raise Invalid("cursor_invalid", "the cursor is not one of ours") from error
+    if at.tzinfo is None or "\x00" in str(parts[1]):
+        raise Invalid("cursor_invalid", "the cursor is not one of ours")
+    return at, str(parts[1])
 
 
 def _sweep(sweep: Sweep) -> SweepRow:
